@@ -1,0 +1,38 @@
+/*
+ * /etc/wherry/wherry.conf: "key = value" lines under [sections], # comments. Unknown keys are errors with their line, a missing file is all defaults.
+ *
+ *	[node]
+ *	receive_user = wherry-receive		# documents: osctl-ct-receive, migration
+ *	[bridges]
+ *	br0 = lxcbr0				# a container that arrives on br0 is plugged into lxcbr0 here
+ *	[stop]
+ *	timeout = 60s
+ *	[health]
+ *	timeout = 30s
+ *	tcp = 80				# or command = /usr/bin/systemctl is-system-running --wait
+ *	[link]
+ *	timeout = 15s
+ *	bwlimit = 0
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/num.h"
+
+struct config {
+	char *receive_user;
+	char **bridges; /* pairs: from, to, ..., NULL */
+	usec_t stop_timeout, health_timeout, link_timeout;
+	uint64_t bwlimit; /* bytes per second over all jobs, 0: none */
+	char *health_tcp, *health_command; /* NULL: only that the init is alive */
+	char **ssh_options; /* added to ssh's command line as -o VALUE, from ssh_option lines in [link] */
+	uint32_t sync_rounds; /* most sync passes of a one-shot send before the stop; default 3 */
+};
+
+/* WHERRY_CONFIG or /etc/wherry/wherry.conf. */
+int config_load(struct config **ret, struct err *err) _must_use_;
+int config_parse(const char *text, size_t n, const char *name, struct config **ret, struct err *err) _must_use_;
+const char *config_bridge(const struct config *c, const char *arriving); /* mapped, or itself */
+void config_free(struct config *c);
+void config_freep(struct config **c);
+#define _cleanup_config_ _cleanup_(config_freep)
