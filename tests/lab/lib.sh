@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# lib.sh - for tests that stand on a lab. A test:
+#
+#   . "$(dirname "$0")/lib.sh"       # tests/tap.sh too
+#   plan 3
+#   lab_up                           # a lab of this test's own, gone when the test ends, however it ends
+#   make_ct a web --busybox
+#   on a wherry ct start web
+#   is "$(ct_state a web)" RUNNING "it runs"
+#   ...
+#
+# Every function fails (set -e ends the test) with a sentence on stderr; only tap's functions count.
+
+LAB=${LAB:-t$$}
+export LAB
+_lib_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source-path=SCRIPTDIR source=../tap.sh
+. "$_lib_dir/../tap.sh"
+
+# lab_up [ENV=VALUE...]: NODES, POOLS, LXCPATH_FS, BUILD: see tests/lab/lab.
+lab_up() {
+	trap lab_down EXIT
+	env "$@" "$_lib_dir/lab" up | sed 's/^/# /'
+}
+
+# KEEP_LAB=1 leaves it up, to look around in.
+lab_down() {
+	if [ -n "${KEEP_LAB:-}" ]; then
+		echo "# kept: LAB=$LAB tests/lab/on a"
+	else
+		"$_lib_dir/lab" down
+	fi
+}
+
+# Standard input is not the test's: a loop over a file may call it.
+on() { "$_lib_dir/on" "$@"; }
+cut_link() { "$_lib_dir/cut" "$@"; }
+reboot_node() { "$_lib_dir/reboot" "$@"; }
+daemon() { "$_lib_dir/daemon" "$@"; }
+
+# wait_for SECONDS CMD...: until CMD succeeds; a sentence and failure when it never does.
+wait_for() {
+	local seconds=$1 tries=$(($1 * 20))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $((tries -= 1)) -gt 0 ] || {
+			echo "not within $seconds s: $*" >&2
+			return 1
+		}
+		sleep 0.05
+	done
+}
+
+# make_ct NODE NAME [OPTIONS]: see make-ct. It is not started.
+make_ct() {
+	local node=$1 o
+	shift
+	for o in "$@"; do
+		[ "$o" != --debian ] || {
+			on "$node" /usr/lib/wherry-lab/make-ct "$@" <"$("$_lib_dir/debian-root")"
+			return
+		}
+	done
+	on "$node" /usr/lib/wherry-lab/make-ct "$@" </dev/null
+}
+
+# ct_state NODE NAME: RUNNING, STOPPED, FROZEN, or nothing where there is no such container.
+ct_state() {
+	on "$1" lxc-info -s -H -n "$2" 2>/dev/null || true
+}
+
+# running_on NAME: the nodes where the container runs: one, never two.
+running_on() {
+	local n
+	while read -r n; do
+		[ "$(ct_state "$n" "$1")" != RUNNING ] || echo "$n"
+	done <"/run/wherry-lab/$LAB/nodes"
+}
+
+# ct_root NODE NAME: where its files are on the node, as its configuration says.
+ct_root() {
+	on "$1" sed -n 's/^lxc[.]rootfs[.]path *= *\([a-z]*:\)\{0,1\}//p' "/var/lib/lxc/$2/config"
+}
+
+# counter_lines NODE NAME: how far the container's counter is on disk.
+counter_lines() {
+	on "$1" wc -l "$(ct_root "$1" "$2")/srv/counter.log" | cut -d' ' -f1
+}
+
+counter_reached() { # NODE NAME N
+	[ "$(counter_lines "$1" "$2")" -ge "$3" ]
+}
+
+# wait_counter NODE NAME [N]: until it has counted N more.
+wait_counter() {
+	wait_for 20 counter_reached "$1" "$2" $(($(counter_lines "$1" "$2") + ${3:-2}))
+}
+
+# counter_holes NODE NAME: the lines of the counter's log that do not follow their predecessor;
+# nothing when the counter never lost a line nor went back.
+counter_holes() {
+	# shellcheck disable=SC2016 # awk's fields
+	on "$1" awk '$1 != NR || NF != 2 || $2 < last { print FILENAME ":" NR ": " $0 } { last = $2 }' \
+		"$(ct_root "$1" "$2")/srv/counter.log"
+}
