@@ -13,18 +13,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _must_use_	  __attribute__((warn_unused_result))
-#define _printf_(f, a)	  __attribute__((format(printf, f, a)))
-#define _noreturn_	  __attribute__((noreturn))
-#define _cleanup_(fn)	  __attribute__((cleanup(fn)))
-#define _cleanup_free_	  _cleanup_(cleanup_freep)
-#define _cleanup_close_	  _cleanup_(cleanup_closep)
-#define _cleanup_fclose_  _cleanup_(cleanup_fclosep)
+#define _must_use_	   __attribute__((warn_unused_result))
+#define _printf_(f, a)	   __attribute__((format(printf, f, a)))
+#define _noreturn_	   __attribute__((noreturn))
+#define _cleanup_(fn)	   __attribute__((cleanup(fn)))
+#define _cleanup_free_	   _cleanup_(cleanup_freep)
+#define _cleanup_close_	   _cleanup_(cleanup_closep)
+#define _cleanup_fclose_   _cleanup_(cleanup_fclosep)
 #define _cleanup_closedir_ _cleanup_(cleanup_closedirp)
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)     ((a) < (b) ? (a) : (b))
-#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+#define ARRAY_SIZE(a)	   (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)	   ((a) < (b) ? (a) : (b))
+#define MAX(a, b)	   ((a) > (b) ? (a) : (b))
 
 #define TAKE_PTR(p)                                                                                \
 	({                                                                                         \

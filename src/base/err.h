@@ -60,8 +60,8 @@ void err_clear(struct err *err);
 /* Copies src over dst and returns -code: to carry a saved first error past a cleanup. */
 int err_copy(struct err *dst, const struct err *src);
 
-const char *err_name(enum err_code code);	 /* "not-found" */
-enum err_code err_from_name(const char *name);	 /* ERR_INTERNAL if unknown */
+const char *err_name(enum err_code code);      /* "not-found" */
+enum err_code err_from_name(const char *name); /* ERR_INTERNAL if unknown */
 enum err_code err_from_errno(int errnum);
-int err_exit_status(enum err_code code);	 /* the program's exit status, 0 for ERR_NONE */
-const char *err_explain(enum err_code code);	 /* for the manual: what this exit status means */
+int err_exit_status(enum err_code code);     /* the program's exit status, 0 for ERR_NONE */
+const char *err_explain(enum err_code code); /* for the manual: what this exit status means */

@@ -1,12 +1,14 @@
 /*
- * Named fault points, in test builds only (meson -Dfaults=true): the environment, or the file
- * <state dir>/faults, says which point does what, and at which of its passes:
+ * Named fault points, in test builds only (meson -Dfaults=true): the environment, or the file that
+ * WHERRY_FAULT_FILE names (read anew at each point, so that it reaches running daemons), says which
+ * point does what, and at which of its passes in this process (without "@": at each):
  *
  *	WHERRY_FAULT="handoff.released.after:kill"      kill -9 of this process there
  *	WHERRY_FAULT="stream.write:eio@3,state.commit.before:stall"
  *
- * Actions: kill, exit, eio, enospc, stall (sleep for ever), cut (fail as a lost connection). The release build
- * compiles each point to nothing.
+ * Actions: kill, exit, eio, enospc, stall (sleep for ever), cut (fail as a lost connection). An
+ * unknown one aborts. WHERRY_FAULT_TRACE names a file that collects the points passed, one a line.
+ * The release build compiles each point to nothing.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
- * Log lines for administrators: stderr with a priority prefix that the journal understands, or plain
- * when stderr is a terminal. Libraries log at debug only; mains and move/ say more. Control characters
- * in arguments are escaped, so that a peer's or a container's strings cannot forge lines. Never log
- * keys, tokens or passphrases.
+ * Log lines for administrators: stderr with a priority prefix that the journal understands, or
+ * plain when stderr is a terminal. Libraries log at debug only; mains and move/ say more. Control
+ * characters in arguments are escaped, so that a peer's or a container's strings cannot forge
+ * lines. Never log keys, tokens or passphrases.
  */
 #pragma once
 
@@ -10,7 +10,8 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
-/* ident is kept, not copied. WHERRY_LOG=debug|info|warning|error in the environment wins over level. */
+/* ident is kept, not copied. WHERRY_LOG=debug|info|warning|error in the environment wins over
+ * level. */
 void log_open(const char *ident, enum log_level level);
 /* Prefix of every line of this process from now on, e.g. "job 17". NULL removes it. */
 void log_context(const char *fmt, ...) _printf_(1, 2);

@@ -1,12 +1,15 @@
 /*
  * Programs of others: the only fork of the tree. Arguments are an array, never a shell line; the
- * environment is a fixed PATH, LC_ALL=C and what env adds; all descriptors but the named ones are closed; the child
- * dies with us (PR_SET_PDEATHSIG) unless detach.
+ * environment is a fixed PATH, LC_ALL=C and what env adds; all descriptors but the named ones are
+ * closed; unless detach, the child is killed when the thread that started it ends
+ * (PR_SET_PDEATHSIG).
  *
  *	struct proc p = PROC_INIT;
  *	const char *argv[] = {"btrfs", "subvolume", "list", path, NULL};
  *	_cleanup_free_ char *out = NULL;
- *	int r = proc_capture(argv, 1 << 20, &out, &err);	// stdout; a failure carries the last line of stderr
+ *	int r = proc_capture(argv, 1 << 20, &out, &err);
+ *
+ * captures stdout; a failure carries the last line of stderr.
  */
 #pragma once
 
@@ -19,14 +22,16 @@
 
 struct proc {
 	/* in */
-	const char *const *argv;  /* argv[0] is looked up in PATH unless it has a slash */
-	const char *const *env;	  /* "K=V", NULL-terminated, added; may be NULL */
-	int fd_in, fd_out, fd_err; /* given descriptors, stay the caller's; -1: /dev/null (fd_err: see below) */
-	int fd_extra;		  /* becomes descriptor 3, -1 for none */
-	bool pipe_in, pipe_out;	  /* instead: we make a pipe, and our end is ret_in / ret_out */
-	bool keep_stderr;	  /* stderr goes where ours goes; otherwise its tail is kept for the error */
-	bool detach;		  /* outlives us, own session */
-	const char *chroot;	  /* after forking: chroot and chdir there, in a mount namespace of its own; NULL: no */
+	const char *const *argv;   /* argv[0] is looked up in PATH unless it has a slash */
+	const char *const *env;	   /* "K=V", NULL-terminated, added; may be NULL */
+	int fd_in, fd_out, fd_err; /* given descriptors, stay the caller's; -1: /dev/null */
+	int fd_extra;		   /* becomes descriptor 3, -1 for none */
+	bool pipe_in, pipe_out;	   /* instead: we make a pipe, our end is ret_in / ret_out */
+	bool keep_stderr;	   /* with fd_err -1, stderr goes where ours goes; without it its
+				    * last line (within the first 256 KiB) is kept for the error */
+	bool detach;		   /* outlives us, own session; proc_done leaves it running */
+	const char *chroot;	   /* after forking: a mount namespace of its own, chroot and
+				    * chdir there; NULL: no */
 	/* out */
 	pid_t pid;
 	int pidfd;
@@ -41,8 +46,9 @@ struct proc {
 	}
 
 int proc_spawn(struct proc *p, struct err *err) _must_use_; /* a missing program is reported here */
-/* Waits; watches cancel and the deadline, and on either sends SIGTERM, after 3 s SIGKILL. 0 for exit status 0; otherwise
- * -ERR_IO "btrfs send: <last line of its stderr> (exit status 1)". *ret_status (may be NULL) is the wait status. */
+/* Closes ret_in, then waits; watches cancel and the deadline, and on either sends SIGTERM, after 3
+ * s SIGKILL. 0 for exit status 0; otherwise -ERR_IO "btrfs send: <last line of its stderr> (exit
+ * status 1)". *ret_status (may be NULL) is the wait status. */
 int proc_wait(struct proc *p, usec_t deadline, int *ret_status, struct err *err) _must_use_;
 void proc_kill(struct proc *p, int sig);
 void proc_done(struct proc *p); /* kills and reaps what still runs, closes */
@@ -50,6 +56,7 @@ void proc_done(struct proc *p); /* kills and reaps what still runs, closes */
 int proc_run(const char *const *argv, struct err *err) _must_use_;
 int proc_capture(const char *const *argv, size_t max, char **ret_out, struct err *err) _must_use_;
 
-/* A fork of ourselves without exec, for code that must run in other namespaces or as another user. Returns 0 in the
- * child, the pid in the parent. The child must end with _exit. */
+/* A fork of ourselves without exec, for code that must run in other namespaces or as another user.
+ * Returns 0 in the child, the pid in the parent. The child must end with _exit; it dies with the
+ * parent's thread and is not cancelled. */
 pid_t proc_fork(struct err *err) _must_use_;

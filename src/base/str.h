@@ -34,7 +34,8 @@ void str_done(struct str *s);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 bool str_eq(const char *a, const char *b); /* NULL equals NULL only */
-/* Splits a copy of s at any of seps; empty fields are kept only if keep_empty. NULL-terminated, see strv_free. */
+/* Splits a copy of s at any of seps; empty fields are kept only if keep_empty. NULL-terminated, see
+ * strv_free. */
 char **str_split(const char *s, const char *seps, bool keep_empty);
 /* Words separated by blanks; no quoting rules at all. */
 char **str_words(const char *s);

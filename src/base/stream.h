@@ -1,11 +1,14 @@
 /*
  * A byte stream: what storage drivers and the tree engine write to and read from. Implementations
- * here: a pair of descriptors, memory. link/ adds filters that wrap another stream (frame with digests, rate, zstd).
+ * here: a pair of descriptors, memory. link/ adds filters that wrap another stream (frame with
+ * digests, rate, zstd).
  *
  *	struct stream *s = stream_fd_new(fd_in, fd_out, 15 * USEC_PER_SEC);	// owns both
  *	r = stream_write(s, buf, n, &err);
- *	r = stream_end(s, &err);	// the other side sees the end; a stream that is only closed was broken off
+ *	r = stream_end(s, &err);	// the other side sees the end
  *	stream_free(s);
+ *
+ * A stream that is freed without stream_end was broken off. stream_fd_new makes pipes non-blocking.
  */
 #pragma once
 
@@ -21,9 +24,11 @@ struct stream;
 
 struct stream_ops {
 	const char *name;
-	ssize_t (*read)(struct stream *s, void *buf, size_t n, struct err *err); /* some; 0 only at the true end */
-	int (*write)(struct stream *s, const void *buf, size_t n, struct err *err); /* all */
-	int (*flush)(struct stream *s, struct err *err);			    /* may be NULL */
+	/* some; 0 only at the true end */
+	ssize_t (*read)(struct stream *s, void *buf, size_t n, struct err *err);
+	/* all */
+	int (*write)(struct stream *s, const void *buf, size_t n, struct err *err);
+	int (*flush)(struct stream *s, struct err *err); /* may be NULL */
 	int (*end)(struct stream *s, struct err *err);
 	/* Optional. Receiver: everything before offset (of what was read here) is applied, and on disk if synced. */
 	int (*ack)(struct stream *s, uint64_t offset, bool synced, struct err *err);
@@ -39,7 +44,8 @@ struct stream {
 };
 
 ssize_t stream_read(struct stream *s, void *buf, size_t n, struct err *err) _must_use_;
-int stream_read_full(struct stream *s, void *buf, size_t n, struct err *err) _must_use_; /* an early end is -ERR_PROTOCOL */
+/* An early end is -ERR_PROTOCOL. */
+int stream_read_full(struct stream *s, void *buf, size_t n, struct err *err) _must_use_;
 int stream_write(struct stream *s, const void *buf, size_t n, struct err *err) _must_use_;
 int stream_flush(struct stream *s, struct err *err) _must_use_;
 int stream_end(struct stream *s, struct err *err) _must_use_;
@@ -51,7 +57,9 @@ void stream_free(struct stream *s); /* NULL is fine */
 void stream_freep(struct stream **s);
 #define _cleanup_stream_ _cleanup_(stream_freep)
 
-/* Either descriptor may be -1. idle: longest wait for one read or write to move. end = shutdown of the writing side. */
+/* Either descriptor may be -1. idle: longest wait for one read or write to move. end = shutdown of
+ * the writing side. */
 struct stream *stream_fd_new(int fd_in, int fd_out, usec_t idle);
-struct stream *stream_mem_new(const void *input, size_t n);    /* reads a copy of input, collects what is written */
-const void *stream_mem_data(struct stream *s, size_t *ret_n); /* what was written, still the stream's */
+/* Reads a copy of input, collects what is written; the collected bytes stay the stream's. */
+struct stream *stream_mem_new(const void *input, size_t n);
+const void *stream_mem_data(struct stream *s, size_t *ret_n);
