@@ -30,7 +30,7 @@ static struct mode mode_of(int fd)
 	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
-	m.try_first = flags >= 0 && (flags & O_NONBLOCK);
+	m.try_first = flags < 0 || (flags & O_NONBLOCK); /* a bad one fails at once */
 	if (fstat(fd, &st) < 0)
 		return m;
 	m.socket = S_ISSOCK(st.st_mode);
