@@ -1,21 +1,22 @@
 # shellcheck shell=bash
-# lib.sh - for tests that stand on a lab. A test:
+# lib.sh - for tests (and the demo) that stand on a lab. A test:
 #
-#   . "$(dirname "$0")/lib.sh"       # tests/tap.sh too
-#   plan 3
+#   set -eu
+#   cd "$(dirname "$0")"
+#   . ../tap.sh
+#   . ./lib.sh
+#   plan 1
 #   lab_up                           # a lab of this test's own, gone when the test ends, however it ends
 #   make_ct a web --busybox
 #   on a wherry ct start web
 #   is "$(ct_state a web)" RUNNING "it runs"
 #   ...
 #
-# Every function fails (set -e ends the test) with a sentence on stderr; only tap's functions count.
+# Nothing here counts as a test: a function that fails says why on stderr and set -e ends the test.
 
 LAB=${LAB:-t$$}
 export LAB
 _lib_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-# shellcheck source-path=SCRIPTDIR source=../tap.sh
-. "$_lib_dir/../tap.sh"
 
 # lab_up [ENV=VALUE...]: NODES, POOLS, LXCPATH_FS, BUILD: see tests/lab/lab.
 lab_up() {
@@ -32,7 +33,6 @@ lab_down() {
 	fi
 }
 
-# Standard input is not the test's: a loop over a file may call it.
 on() { "$_lib_dir/on" "$@"; }
 cut_link() { "$_lib_dir/cut" "$@"; }
 reboot_node() { "$_lib_dir/reboot" "$@"; }
@@ -66,7 +66,7 @@ make_ct() {
 
 # ct_state NODE NAME: RUNNING, STOPPED, FROZEN, or nothing where there is no such container.
 ct_state() {
-	on "$1" lxc-info -s -H -n "$2" 2>/dev/null || true
+	on "$1" lxc-info -s -H -n "$2" 2>/dev/null </dev/null || true
 }
 
 # running_on NAME: the nodes where the container runs: one, never two.
@@ -84,7 +84,8 @@ ct_root() {
 
 # counter_lines NODE NAME: how far the container's counter is on disk.
 counter_lines() {
-	on "$1" wc -l "$(ct_root "$1" "$2")/srv/counter.log" | cut -d' ' -f1
+	# shellcheck disable=SC2016 # the inner shell's
+	on "$1" sh -c 'cat "$0" 2>/dev/null | wc -l' "$(ct_root "$1" "$2")/srv/counter.log"
 }
 
 counter_reached() { # NODE NAME N
@@ -97,9 +98,9 @@ wait_counter() {
 }
 
 # counter_holes NODE NAME: the lines of the counter's log that do not follow their predecessor;
-# nothing when the counter never lost a line nor went back.
+# nothing when the counter never lost a line nor went back. The first three are enough.
 counter_holes() {
 	# shellcheck disable=SC2016 # awk's fields
-	on "$1" awk '$1 != NR || NF != 2 || $2 < last { print FILENAME ":" NR ": " $0 } { last = $2 }' \
+	on "$1" awk '$1 != NR || NF != 2 || $2 < last { print FILENAME ":" NR ": " $0; if (++n == 3) exit } { last = $2 }' \
 		"$(ct_root "$1" "$2")/srv/counter.log"
 }
