@@ -191,7 +191,10 @@ net_node_up() {
 }
 
 net_names() {
-	ip netns list | awk -v p="$LAB_NET" '$1 == p || index($1, p ".") == 1 { print $1 }'
+	local f
+	for f in "/run/netns/$LAB_NET" "/run/netns/$LAB_NET".*; do
+		[ ! -e "$f" ] || basename "$f"
+	done
 }
 
 # --- disks
