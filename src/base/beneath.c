@@ -74,6 +74,9 @@ static int open_failed(const char *path, struct err *err)
 {
 	switch (errno) {
 	case EINVAL: return err_set(err, ERR_INVALID, "%s: not a path inside this folder", path);
+	case ENOTDIR:
+		return err_set(err, ERR_INVALID,
+			"%s: a part of it is not a folder, perhaps a symbolic link", path);
 	case ELOOP: return err_set(err, ERR_INVALID, "%s: a symbolic link is in the way", path);
 	case EXDEV: return err_set(err, ERR_INVALID, "%s: leads out of this file system", path);
 	default: return err_errno(err, "open %s", path);
