@@ -82,6 +82,31 @@ ct_root() {
 	on "$1" sed -n 's/^lxc[.]rootfs[.]path *= *\([a-z]*:\)\{0,1\}//p' "/var/lib/lxc/$2/config"
 }
 
+# in_ct_ids NODE NAME CMD...: on the node, but with the ids as the container sees them on its disk.
+in_ct_ids() {
+	local node=$1 config=/var/lib/lxc/$2/config base
+	shift 2
+	base=$(on "$node" sed -n 's/^lxc[.]idmap *= *u 0 \([0-9]*\) .*/\1/p' "$config")
+	if [ -z "$base" ] || on "$node" grep -q '^lxc[.]rootfs[.]options.*idmap=' "$config"; then
+		on "$node" "$@"
+	else
+		on "$node" lxc-usernsexec -m "b:0:$base:65536" -- "$@"
+	fi
+}
+
+# furnish_ct NODE NAME [again]: fills /furniture in the container; `again`: changes what is there.
+furnish_ct() {
+	in_ct_ids "$1" "$2" /usr/lib/wherry-lab/furnish "$(ct_root "$1" "$2")/furniture" "${3:-first}"
+}
+
+# ct_manifest NODE NAME [SKIP...]: everything about its files as it sees them; skips what it writes by itself.
+ct_manifest() {
+	local node=$1 name=$2
+	shift 2
+	in_ct_ids "$node" "$name" /usr/lib/wherry-lab/manifest "$(ct_root "$node" "$name")" \
+		srv dev proc sys run tmp var/log var/lib/systemd etc/machine-id "$@"
+}
+
 # counter_lines NODE NAME: how far the container's counter is on disk.
 counter_lines() {
 	# shellcheck disable=SC2016 # the inner shell's
