@@ -129,3 +129,32 @@ counter_holes() {
 	on "$1" awk '$1 != NR || NF != 2 || $2 < last { print FILENAME ":" NR ": " $0; if (++n == 3) exit } { last = $2 }' \
 		"$(ct_root "$1" "$2")/srv/counter.log"
 }
+
+# trust FROM TO [OPTIONS]: FROM may send to TO: the documented commands. Host keys are learnt by the first send.
+trust() {
+	local from=$1 to=$2
+	shift 2
+	on "$from" wherry send key gen
+	# shellcheck disable=SC2016 # the node's shell
+	on "$from" sh -c 'cat "$(wherry send key path public)"' | on "$to" wherry receive authorized-keys add "$from" "$@"
+	on "$from" sh -c "ssh-keyscan -t ed25519 $to 2>/dev/null >>/var/lib/wherry/send-receive/known_hosts"
+}
+
+# refusal NODE CMD...: what CMD says when it refuses, one sentence; something else when it does not.
+refusal() {
+	local text
+	if text=$(on "$@" 2>&1 >/dev/null </dev/null); then
+		echo "(it did it)"
+	elif [ "$(wc -l <<<"$text")" != 1 ]; then
+		echo "(more than a sentence) $text"
+	else
+		echo "$text"
+	fi
+}
+
+# traces NODE NAME: everything on the node that belongs to a container of that name or to any that is arriving.
+traces() {
+	# shellcheck disable=SC2016 # the inner shell's
+	on "$1" sh -c 'ls -d /var/lib/lxc/$0 /srv/*/$0 2>/dev/null
+		ls -d /var/lib/lxc/.wherry/*/* /srv/*/.wherry/*/* /var/lib/wherry/transfer/* 2>/dev/null' "$2" || true
+}

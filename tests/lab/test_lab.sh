@@ -20,6 +20,11 @@ pings() { # NODE ADDRESS
 	on "$1" busybox ping -c 1 -W 1 "$2" >/dev/null && echo yes || echo no
 }
 
+questions() { # NODE: how many pings it has got
+	# shellcheck disable=SC2016 # awk's fields
+	on "$1" awk '/^Icmp: [0-9]/ { print $10 }' /proc/net/snmp
+}
+
 host_key() { # NODE OF
 	on "$1" ssh-keyscan -t ed25519 "$2" 2>/dev/null | cut -d' ' -f3
 }
@@ -27,7 +32,7 @@ host_key() { # NODE OF
 # a place on each kind of disk that a node has
 places="/var/lib/wherry /var/lib/lxc /srv/ext4 /srv/btrfs"
 
-plan 31
+plan 33
 lab_up BUILD=
 
 # --- a node is a machine of its own
@@ -76,6 +81,11 @@ is "$(pings a b) $(pings b a)" "no no" "a cut link swallows everything between t
 like "$(on net curl -s http://10.99.0.101/)" '^[0-9]' "but not what comes from outside"
 cut_link off
 is "$(pings a b)" yes "a mended one passes it again"
+cut_link on b a
+asked=$(questions b)
+is "$(pings a b)" no "cut in one direction, answers are lost"
+is "$(($(questions b) - asked))" 1 "though the questions arrive"
+cut_link off b a
 
 # --- power
 on a sh -c "for d in $places; do echo kept >\$d/synced && sync \$d/synced \$d; done"
