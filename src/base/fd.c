@@ -157,6 +157,18 @@ int fd_cloexec(int fd, bool on, struct err *err)
 	return 0;
 }
 
+void fd_unblock_pipe(int fd)
+{
+	struct stat st;
+	int flags;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return;
+	flags = fcntl(fd, F_GETFL);
+	if (flags >= 0)
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 int fd_pipe(int ret[2], struct err *err)
 {
 	int fds[2];

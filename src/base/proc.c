@@ -338,22 +338,27 @@ static void terminate(struct proc *p)
 		proc_kill(p, SIGKILL);
 }
 
+char *proc_stderr(const struct proc *p)
+{
+	off_t end = p->err_fd >= 0 ? lseek(p->err_fd, 0, SEEK_CUR) : 0; /* shared with the child */
+	off_t from = end > 4096 ? end - 4096 : 0;
+	char *buf = xmalloc((size_t)(end - from) + 1);
+	ssize_t n = end > 0 ? pread(p->err_fd, buf, (size_t)(end - from), from) : 0;
+
+	n = MAX(n, 0);
+	for (ssize_t i = 0; i < n; i++)
+		if (!buf[i]) /* would hide what follows */
+			buf[i] = ' ';
+	buf[n] = '\0';
+	return buf;
+}
+
 /* The last line that is not empty of what the child wrote to stderr; "" if nothing was kept. */
 static char *last_line(const struct proc *p)
 {
-	_cleanup_free_ char *buf = NULL;
-	off_t end = p->err_fd >= 0 ? lseek(p->err_fd, 0, SEEK_CUR) : 0;
-	off_t from = end > 4096 ? end - 4096 : 0;
-	char *text, *newline;
-	ssize_t n;
+	_cleanup_free_ char *buf = proc_stderr(p);
+	char *text = str_trim(buf), *newline = strrchr(text, '\n');
 
-	if (end <= 0)
-		return xstrdup("");
-	buf = xmalloc((size_t)(end - from) + 1);
-	n = pread(p->err_fd, buf, (size_t)(end - from), from);
-	buf[n > 0 ? n : 0] = '\0';
-	text = str_trim(buf);
-	newline = strrchr(text, '\n');
 	return xstrdup(newline ? str_trim(newline) : text);
 }
 

@@ -50,6 +50,8 @@ int proc_spawn(struct proc *p, struct err *err) _must_use_; /* a missing program
  * s SIGKILL. 0 for exit status 0; otherwise -ERR_IO "btrfs send: <last line of its stderr> (exit
  * status 1)". *ret_status (may be NULL) is the wait status. */
 int proc_wait(struct proc *p, usec_t deadline, int *ret_status, struct err *err) _must_use_;
+/* The end (4 KiB) of what it has said on stderr so far, as it came; "" where nothing is kept. */
+char *proc_stderr(const struct proc *p);
 void proc_kill(struct proc *p, int sig);
 void proc_done(struct proc *p); /* kills and reaps what still runs, closes */
 

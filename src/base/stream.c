@@ -1,6 +1,5 @@
 #include "base/stream.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -141,26 +140,13 @@ static const struct stream_ops fd_ops = {
 	.free = fd_stream_free,
 };
 
-/* A pipe of our own is written in large pieces only when it cannot block (see fd.c). */
-static void unblock_pipe(int fd)
-{
-	struct stat st;
-	int flags;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return;
-	flags = fcntl(fd, F_GETFL);
-	if (flags >= 0)
-		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
-
 struct stream *stream_fd_new(int fd_in, int fd_out, usec_t idle)
 {
 	struct fd_stream *f = xnew(struct fd_stream);
 
 	*f = (struct fd_stream){.stream.ops = &fd_ops, .in = fd_in, .out = fd_out, .idle = idle};
-	unblock_pipe(fd_in);
-	unblock_pipe(fd_out);
+	fd_unblock_pipe(fd_in);
+	fd_unblock_pipe(fd_out);
 	return &f->stream;
 }
 
