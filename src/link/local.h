@@ -1,16 +1,25 @@
 /*
- * The daemon's protocol: JSON messages over SOCK_SEQPACKET, descriptors where needed. One request, any number of progress
- * messages, one result or one error. Who calls is known from SO_PEERCRED, not from the message.
+ * The daemon's protocol: JSON messages over SOCK_SEQPACKET, descriptors where needed. One request,
+ * any number of messages on the way, one result or one error. Who calls is known from SO_PEERCRED,
+ * not from the message. Each message is an object of one field, the request apart:
  *
  *	request   {"call": "ct.send", "args": {...}}
- *	progress  {"progress": {"phase": .., "done": .., "total": .., "items": .., "rate": .., "eta_ms": .., "elapsed_ms": .., "final": ..}}
+ *	progress  {"progress": {"phase": .., "done": .., "total": .., "items": .., "rate": ..,
+ *		  "elapsed_ms": .., "eta_ms": .., "final": ..}}	without eta_ms: not known
  *	line      {"line": "one sentence for the user"}
  *	job       {"job": 17}			as soon as there is one
  *	item      {"item": {...}}		of a long list
  *	result    {"result": {...}}		the last message of a call that went well
- *	error     {"error": {"code": "not-found", "text": "..."}}	the last message of one that did not
+ *	error     {"error": {"code": "not-found", "text": "..."}}	the last of one that did not
  *
- * Only result is success: a connection that ends before it is -ERR_UNKNOWN, never taken for one or the other.
+ * Only result is success: a connection that ends before it is -ERR_UNKNOWN, never taken for one or
+ * the other.
+ *
+ *	_cleanup_close_ int sock = -1;
+ *	_cleanup_json_ json_t *result = NULL;
+ *	r = local_connect(local_socket(), &sock, &err);
+ *	if (r >= 0)
+ *		r = local_call(sock, "ct.list", NULL, NULL, 0, NULL, &result, &err);
  */
 #pragma once
 
@@ -20,14 +29,15 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/progress.h"
 
-#define LOCAL_MSG_MAX 131072 /* bytes */
+#define LOCAL_MSG_MAX 131072 /* bytes; long lists travel as items */
 
-const char *local_socket(void);	  /* /run/wherry/control.sock or WHERRY_RUN_DIR/control.sock; static storage */
-const char *receive_socket(void); /* the one for the receive user: verbs only */
+const char *local_socket(void);	  /* RUN/control.sock; static storage */
+const char *receive_socket(void); /* RUN/receive.sock, for the receive user: verbs only */
 
-/* Caller's side. "Is wherryd running? systemctl start wherryd" when nobody answers. */
+/* Caller's side. -ERR_UNREACHABLE when no daemon listens there, -ERR_DENIED when we may not. */
 int local_connect(const char *path, int *ret_sock, struct err *err) _must_use_;
 struct local_handler { /* each may be NULL */
 	void (*progress)(void *ctx, const struct progress_event *ev);
@@ -36,16 +46,20 @@ struct local_handler { /* each may be NULL */
 	void (*item)(void *ctx, const json_t *item);
 	void *ctx;
 };
-/* Sends the request and handles messages until the end. args is stolen. ret_result may be NULL. An error of the other side becomes err. */
-int local_call(int sock, const char *call, json_t *args, const int *fds, size_t n_fds, const struct local_handler *h,
-	json_t **ret_result, struct err *err) _must_use_;
+/* Sends the request and handles messages until the end. args (NULL: none) is stolen, fds stay the
+ * caller's; h and ret_result may be NULL. An error of the other side becomes err. */
+int local_call(int sock, const char *call, json_t *args, const int *fds, size_t n_fds,
+	const struct local_handler *h, json_t **ret_result, struct err *err) _must_use_;
 
-/* Server's side, and the worker's to the daemon: same messages. All stolen. */
+/* Server's side, and the worker's to the daemon: same messages. All stolen. result NULL: {}. */
 int local_send(int sock, json_t *msg, struct err *err) _must_use_;
 int local_send_error(int sock, const struct err *what, struct err *err) _must_use_;
 int local_send_result(int sock, json_t *result, struct err *err) _must_use_;
 int local_send_progress(int sock, const struct progress_event *ev, struct err *err) _must_use_;
-/* One message; *ret NULL at the end. Descriptors go to ret_fds (FD_PASS_MAX places). */
+/* One message; *ret NULL at the end. Descriptors go to ret_fds (FD_PASS_MAX places), with NULL they
+ * are closed. A message that is not ours is -ERR_PROTOCOL; on a non-blocking socket -ERR_BUSY means
+ * none yet. */
 int local_recv(int sock, json_t **ret, int *ret_fds, size_t *ret_n_fds, struct err *err) _must_use_;
-json_t *local_error_json(const struct err *e);
-void local_error_from(const json_t *error, struct err *ret); /* {"code","text"}, hostile: bounded, control characters escaped */
+json_t *local_error_json(const struct err *e); /* {"code", "text"} */
+/* The reverse, of a hostile object: the text bounded and printable, the code never ERR_NONE. */
+void local_error_from(const json_t *error, struct err *ret);
