@@ -1,18 +1,24 @@
 /*
- * /etc/wherry/wherry.conf: "key = value" lines under [sections], # comments. Unknown keys are errors with their line, a missing file is all defaults.
+ * /etc/wherry/wherry.conf: "key = value" lines under [sections], # comments. Unknown keys are
+ *errors with their line, a missing file is all defaults. wherry.conf(5) describes each key.
  *
  *	[node]
- *	receive_user = wherry-receive		# documents: osctl-ct-receive, migration
+ *	receive_user = wherry-receive	# documents: osctl-ct-receive, migration
  *	[bridges]
- *	br0 = lxcbr0				# a container that arrives on br0 is plugged into lxcbr0 here
+ *	br0 = lxcbr0			# what arrives on br0 is plugged into lxcbr0 here
+ *	[send]
+ *	sync_rounds = 3
  *	[stop]
  *	timeout = 60s
  *	[health]
  *	timeout = 30s
- *	tcp = 80				# or command = /usr/bin/systemctl is-system-running --wait
+ *	tcp = 80			# or command = /usr/bin/systemctl is-system-running --wait
  *	[link]
  *	timeout = 15s
  *	bwlimit = 0
+ *	ssh_option = ProxyJump=gate	# may stand several times
+ *
+ * A "#" at the beginning of a line or after a blank begins a comment. There is no quoting.
  */
 #pragma once
 
@@ -21,17 +27,19 @@
 
 struct config {
 	char *receive_user;
-	char **bridges; /* pairs: from, to, ..., NULL */
+	char **bridges; /* pairs: from, to, ..., NULL; NULL: none */
 	usec_t stop_timeout, health_timeout, link_timeout;
-	uint64_t bwlimit; /* bytes per second over all jobs, 0: none */
+	uint64_t bwlimit;		   /* bytes per second over all jobs, 0: none */
 	char *health_tcp, *health_command; /* NULL: only that the init is alive */
-	char **ssh_options; /* added to ssh's command line as -o VALUE, from ssh_option lines in [link] */
+	char **ssh_options;		   /* "Name=value", each for one -o of ssh's; NULL: none */
 	uint32_t sync_rounds; /* most sync passes of a one-shot send before the stop; default 3 */
 };
 
 /* WHERRY_CONFIG or /etc/wherry/wherry.conf. */
 int config_load(struct config **ret, struct err *err) _must_use_;
-int config_parse(const char *text, size_t n, const char *name, struct config **ret, struct err *err) _must_use_;
+/* name stands in errors: "NAME:LINE: ...". */
+int config_parse(const char *text, size_t n, const char *name, struct config **ret,
+	struct err *err) _must_use_;
 const char *config_bridge(const struct config *c, const char *arriving); /* mapped, or itself */
 void config_free(struct config *c);
 void config_freep(struct config **c);

@@ -6,8 +6,9 @@
  *	releasing(to)	is being handed over; may not be started anew by anybody but the send itself
  *	released(to)	belongs to the peer; may not run, its files stay until cleanup
  *
- * The epoch only grows. This file stores and answers; which move follows which is decided in move/handoff.c, and
- * own_set refuses everything that the table of legal moves there does not have, as a second lock on the door.
+ * The epoch only grows. This file stores and answers; which move follows which is decided in
+ *move/handoff.c, and own_set refuses everything that the table of legal moves there does not have,
+ *as a second lock on the door.
  */
 #pragma once
 
@@ -25,8 +26,8 @@ struct own {
 	enum own_kind kind;
 	bool recorded; /* false: no record, so OWN_OWNER with epoch 0 */
 	uint64_t epoch;
-	char token[41];	 /* of the transfer that it belongs to, "" for none */
-	char peer[256];	 /* where it goes or comes from, for people */
+	char token[41];	  /* of the transfer that it belongs to, "" for none */
+	char peer[256];	  /* where it goes or comes from, for people */
 	uint64_t changed; /* seconds since 1970 */
 };
 VEC(own_vec, struct own);
@@ -34,11 +35,26 @@ VEC(own_vec, struct own);
 const char *own_kind_name(enum own_kind k);
 int own_get(struct state *s, const char *ct, struct own *ret, struct err *err) _must_use_;
 int own_list(struct state *s, struct own_vec *ret, struct err *err) _must_use_;
-/* Durable. Legal: (none|owner)->releasing (same epoch); releasing->owner (same epoch); releasing->released (same epoch);
- * released->owner (epoch + 2: given back); none->staged (any epoch); released->staged (it comes back: new token); staged->owner (epoch of the
- * release + 1); owner->released (the destination gives back, epoch kept, same token); staged->none by own_forget. */
+/* Durable; o->changed is not read. Legal, everything else is -ERR_STATE:
+ *
+ *	none, owner -> releasing	same epoch (none: 0), the token of the send
+ *	releasing -> owner		same epoch and token: taken back before the commit
+ *	releasing -> released		same epoch and token: the commit
+ *	released -> owner		epoch + 2, same token: given back
+ *	none -> staged			any epoch
+ *	released -> staged		higher epoch, new token: it comes back
+ *	staged -> owner			epoch + 1, same token
+ *	owner -> released		same epoch and token: the destination gives back
+ *	anything -> the same		kind, epoch and token: said again, nothing changes
+ *
+ * staged -> none is own_forget. */
 int own_set(struct state *s, const struct own *o, struct err *err) _must_use_;
-int own_force(struct state *s, const char *ct, const char *who, struct err *err) _must_use_; /* the operator's override: owner, epoch + 1000; logged in history */
-int own_forget(struct state *s, const char *ct, struct err *err) _must_use_; /* the container is gone from here */
-/* May it be started? 0 yes; -ERR_DENIED with a sentence that says who owns it, since when, and what to do. */
+/* The operator's override, from anything: owner, epoch + 1000, no token. Recorded in the history
+ * with what was overruled, in the same transaction. */
+int own_force(struct state *s, const char *ct, const char *who, struct err *err) _must_use_;
+/* The container is gone from here. Not while it is being handed over (-ERR_STATE); no record is
+ * fine. */
+int own_forget(struct state *s, const char *ct, struct err *err) _must_use_;
+/* May it be started? 0 yes; -ERR_DENIED with a sentence that says who owns it, since when, and what
+ * to do. releasing is always denied: a source that starts its container again has written owner. */
 int own_may_start(struct state *s, const char *ct, struct err *err) _must_use_;
