@@ -64,6 +64,19 @@ int stream_end(struct stream *s, struct err *err)
 	return s->ops->end(s, err);
 }
 
+int stream_ack(struct stream *s, uint64_t offset, bool synced, struct err *err)
+{
+	return s->ops->ack ? s->ops->ack(s, offset, synced, err) : 0;
+}
+
+int stream_acked(struct stream *s, uint64_t *ret_applied, uint64_t *ret_synced, struct err *err)
+{
+	if (s->ops->acked)
+		return s->ops->acked(s, ret_applied, ret_synced, err);
+	*ret_applied = *ret_synced = 0;
+	return 0;
+}
+
 void stream_free(struct stream *s)
 {
 	if (s)
