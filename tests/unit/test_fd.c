@@ -134,6 +134,7 @@ static void test_lost_reader(void **state)
 	close(s[1]);
 }
 
+/* Long enough for the other thread to block the signal and to wait. */
 static void *cancel_soon(void *arg)
 {
 	usleep(20000);
@@ -147,19 +148,24 @@ static void test_cancel(void **state)
 	_cleanup_free_ char *zeros = xcalloc(1, BIG);
 	struct err err = ERR_INIT;
 	pthread_t thread;
+	sigset_t term, old;
 	char buf[8];
 	int p[2];
 
 	cancel_install();
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
 	assert_ok(fd_pipe(p, &err), &err);
 	for (int writing = 0; writing < 2; writing++) {
 		assert_int_equal(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
+		pthread_sigmask(SIG_BLOCK, &term, &old);
 		if (writing)
 			assert_fails(fd_write_all(p[1], zeros, BIG, CLOCK_NEVER, &err),
 				ERR_CANCELLED, &err);
 		else
 			assert_fails(
 				fd_read_some(p[0], buf, 8, CLOCK_NEVER, &err), ERR_CANCELLED, &err);
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
 		pthread_join(thread, NULL);
 		cancel_reset();
 	}

@@ -113,6 +113,7 @@ static void test_read_refuses(void **state)
 		{"{\"name\":\"x\",\"size\":10.0}", "\"size\" is not a whole number"},
 		{"{\"name\":\"x\",\"size\":\"10\"}", "\"size\" is not a whole number"},
 		{"{\"name\":\"x\",\"id\":4294967296}", "\"id\" is over 32 bits"},
+		{"{\"name\":\"x\",\"id\":-1}", "\"id\" is -1"},
 		{"{\"name\":\"x\",\"on\":1}", "\"on\" is neither"},
 		{"{\"name\":\"x\",\"other\":1}", "unknown field \"other\""},
 		{"{\"name\":\"x\",\"Name\":\"y\"}", "unknown field \"Name\""},

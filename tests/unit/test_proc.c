@@ -41,13 +41,17 @@ static void test_failure_names_the_cause(void **state)
 /* A child that never stops talking neither blocks nor costs memory without end. */
 static void test_chatty(void **state)
 {
+	_cleanup_(proc_done) struct proc p = PROC_INIT;
 	struct err err = ERR_INIT;
+	struct stat st;
 
-	assert_ok(proc_run(SH("head -c 20000000 /dev/zero >&2 2>/dev/null; exit 0"), &err), &err);
-	assert_int_equal(proc_run(SH("yes error | head -c 10000000 >&2 2>/dev/null; exit 7"), &err),
-		-ERR_IO);
+	p.argv = SH("yes error 2>/dev/null | head -c 10000000 >&2; exit 7");
+	assert_ok(proc_spawn(&p, &err), &err);
+	assert_int_equal(proc_wait(&p, CLOCK_NEVER, NULL, &err), -ERR_IO);
 	assert_has(err.text, "err");
 	assert_has(err.text, "(exit status 7)");
+	assert_int_equal(fstat(p.err_fd, &st), 0);
+	assert_true(st.st_size > 0 && st.st_size <= 1 << 20);
 }
 
 static void test_missing(void **state)
@@ -135,30 +139,44 @@ static void test_descriptors(void **state)
 	assert_string_equal(buf, "0 1 2 3 /dev/null\n/dev/zero\n");
 }
 
-/* Given descriptors may be any, also each other's numbers. */
+/* Given descriptors may be any, also each other's numbers: here 0 and 1 the wrong way round. */
+static void crossed(void)
+{
+	struct proc p = PROC_INIT;
+	struct err err = ERR_INIT;
+	char buf[8] = "";
+	int in[2], out[2];
+
+	if (fd_pipe(in, &err) < 0 || fd_pipe(out, &err) < 0)
+		_exit(1);
+	dup2(out[1], 0);
+	dup2(in[0], 1);
+	close(out[1]);
+	p.argv = SH("cat >&3; cat >&3");
+	p.fd_in = 1;
+	p.fd_out = p.fd_err = p.fd_extra = 0;
+	if (proc_spawn(&p, &err) < 0 || write(in[1], "ping", 4) != 4)
+		_exit(2);
+	close(in[1]);
+	close(0);
+	if (fd_read_full(out[0], buf, 4, false, 10 * USEC_PER_SEC, &err) != 4 ||
+		strcmp(buf, "ping") != 0)
+		_exit(3);
+	_exit(proc_wait(&p, CLOCK_NEVER, NULL, &err) < 0 ? 4 : 0);
+}
+
 static void test_crossed_descriptors(void **state)
 {
-	_cleanup_(proc_done) struct proc p = PROC_INIT;
 	struct err err = ERR_INIT;
-	int in[2], out[2];
-	char buf[8] = "";
+	int status = 0;
+	pid_t pid;
 
-	assert_ok(fd_pipe(in, &err), &err);
-	assert_ok(fd_pipe(out, &err), &err);
-	p.argv = SH("cat >&3");
-	p.fd_in = in[0];
-	p.fd_out = out[1];
-	p.fd_err = out[1];
-	p.fd_extra = out[1];
-	assert_ok(proc_spawn(&p, &err), &err);
-	assert_int_equal(write(in[1], "ping", 4), 4);
-	close(in[1]);
-	close(out[1]);
-	assert_int_equal(fd_read_full(out[0], buf, 4, false, CLOCK_NEVER, &err), 4);
-	assert_ok(proc_wait(&p, CLOCK_NEVER, NULL, &err), &err);
-	assert_string_equal(buf, "ping");
-	close(in[0]);
-	close(out[0]);
+	pid = proc_fork(&err);
+	if (pid == 0)
+		crossed();
+	assert_ok(pid, &err);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void test_pipes(void **state)
@@ -388,6 +406,21 @@ static void test_fork_is_apart(void **state)
 	assert_int_equal(poll(&(struct pollfd){.fd = cancel_fd(), .events = POLLIN}, 1, 0), 0);
 }
 
+static void test_signals_are_reset(void **state)
+{
+	_cleanup_free_ char *out = NULL;
+	struct err err = ERR_INIT;
+	sigset_t all, old;
+
+	sigfillset(&all);
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	assert_ok(proc_capture(SH("grep -E '^Sig(Blk|Ign)' /proc/self/status"), 200, &out, &err),
+		&err);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	assert_string_equal(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
 /* Spawning often leaves nothing open. */
 static void test_no_leaks(void **state)
 {
@@ -432,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_detached_lives_on),
 		cmocka_unit_test(test_chroot),
 		cmocka_unit_test(test_fork_is_apart),
+		cmocka_unit_test(test_signals_are_reset),
 		cmocka_unit_test(test_no_leaks),
 	};
 
