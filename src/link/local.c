@@ -272,8 +272,7 @@ static int dispatch(
 	return 0;
 }
 
-static int await_result(
-	int sock, const struct local_handler *h, json_t **ret_result, struct err *err)
+int local_wait(int sock, const struct local_handler *h, json_t **ret_result, struct err *err)
 {
 	for (;;) {
 		_cleanup_json_ json_t *msg = NULL;
@@ -293,7 +292,7 @@ static int await_result(
 static int refused(int sock, struct err *err)
 {
 	struct err sending = *err, why = ERR_INIT;
-	int r = await_result(sock, NULL, NULL, &why);
+	int r = local_wait(sock, NULL, NULL, &why);
 
 	if (r < 0 && why.code != ERR_UNKNOWN)
 		return err_copy(err, &why);
@@ -318,5 +317,5 @@ int local_call(int sock, const char *call, json_t *args, const int *fds, size_t 
 		return refused(sock, err);
 	if (r >= 0)
 		r = fault_point("link.local.call.after", err);
-	return r < 0 ? r : await_result(sock, h, ret_result, err);
+	return r < 0 ? r : local_wait(sock, h, ret_result, err);
 }
