@@ -1,0 +1,66 @@
+/*
+ * wherryd: accepts calls, starts one worker for each, relays what it says. No data path, no
+ * database, no parsing but of our own messages, so nothing here waits for a disk or a peer. One
+ * thread, one sd-event loop.
+ *
+ *	listener  a socket: control.sock (root) or receive.sock (the receive user)
+ *	client    a connection: one request, then it listens to a worker   client.h
+ *	task      one worker process and those who listen to it		   task.h
+ *	recovery  when to look after what was left half done		   recovery.h
+ *
+ * A client holds no task alive by itself and a task no client: each knows the other until one goes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/vec.h"
+
+struct client;
+struct task;
+VEC(client_vec, struct client *);
+VEC(task_vec, struct task *);
+
+struct limits {
+	size_t clients;		/* connections of each socket */
+	size_t tasks;		/* workers asked for by root */
+	size_t receive_tasks;	/* workers asked for by the receive user */
+	size_t key_tasks;	/* of these, for one key */
+	usec_t request_timeout; /* to send the request after connecting */
+};
+
+extern const struct limits limits_default;
+
+struct recovery {
+	struct task *task;	/* the one that runs */
+	sd_event_source *timer; /* the next one */
+	usec_t backoff;
+	bool again; /* asked for while one was running */
+};
+
+struct server {
+	sd_event *event;
+	struct limits limits;
+	const char *worker; /* path of the program */
+	uid_t root_uid;	    /* who may use the control socket: root, in tests whoever runs it */
+	uid_t receive_uid;
+	bool has_receive; /* the receive user exists */
+	usec_t started;
+	struct client_vec clients;
+	struct task_vec tasks;
+	struct recovery recovery;
+	sd_event_source *sources[8];
+	size_t n_sources;
+};
+
+int server_init(struct server *s, const char *worker, const struct limits *limits,
+	struct err *err) _must_use_;
+/* Both take a listening SOCK_SEQPACKET socket; the server's from then on. */
+int server_listen(struct server *s, int fd, bool receive, struct err *err) _must_use_;
+int server_run(struct server *s, struct err *err) _must_use_; /* until SIGTERM or SIGINT */
+void server_done(struct server *s);			      /* workers go on without us */
+size_t server_count_tasks(const struct server *s, bool receive, const char *key);
