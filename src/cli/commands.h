@@ -1,0 +1,24 @@
+/*
+ * The tables of the groups, one in each cmd_GROUP.c; each ends with a row without words.
+ */
+#pragma once
+
+#include "cli/command.h"
+
+#define COMMANDS_END                                                                               \
+	{                                                                                          \
+		NULL                                                                               \
+	}
+
+extern const struct command cmd_ct[];
+extern const struct command cmd_send[];
+extern const struct command cmd_migrate[];
+extern const struct command cmd_key[];
+extern const struct command cmd_pool[];
+extern const struct command cmd_job[];
+extern const struct command cmd_node[];
+
+/* ct exec: the terminal is the container's meanwhile. */
+int exec_run(struct cli *cli, const struct command *c, json_t *args, struct err *err);
+/* Events of containers' lives, as job history and ct history have them. */
+void history_show(struct cli *cli, const json_t *events);

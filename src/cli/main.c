@@ -1,0 +1,95 @@
+/*
+ * wherry: the command line. Also osctl, by the name it is called.
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/call.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Asked before connecting, so that the sentence does not depend on modes of sockets. In tests the
+ * daemon runs as whoever tests. */
+static int check_root(const struct command *c, struct err *err)
+{
+	if (c->flags & COMMAND_ANYONE || geteuid() == 0 || getenv("WHERRY_RUN_DIR"))
+		return 0;
+	return err_set(
+		err, ERR_DENIED, "%s needs root: run it as root, such as with sudo", c->words);
+}
+
+static void show(struct cli *cli, const struct command *c, const json_t *result)
+{
+	if (cli->json)
+		output_json(result, false);
+	else if (c->show)
+		c->show(cli, result);
+	else if (!cli->quiet)
+		output_record(cli, result);
+}
+
+static int run(struct cli *cli, const struct command *c, json_t *args, struct err *err)
+{
+	_cleanup_json_ json_t *result = NULL;
+	int r = check_root(c, err);
+
+	if (r < 0)
+		return r;
+	if (c->run)
+		return c->run(cli, c, args, err);
+	r = call_daemon(cli, c->call, json_incref(args), NULL, 0, &result, err);
+	if (r >= 0)
+		show(cli, c, result);
+	return r;
+}
+
+static int show_help(struct cli *cli, const struct parsed *p)
+{
+	if (p->command) {
+		help_command(cli->program, p->command);
+		return 0;
+	}
+	printf("%s COMMAND: moves system containers between hosts.\n\n", cli->program);
+	help_group(cli->program, p->group);
+	printf("\n%s COMMAND --help explains one, man wherry(1) all.\n", cli->program);
+	return p->help ? 0 : err_exit_status(ERR_INVALID);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {.program = base_name(argc ? argv[0] : "wherry")};
+	struct parsed parsed = {.command = NULL};
+	struct err err = ERR_INIT;
+	int r;
+
+	setlocale(LC_CTYPE, "");
+	log_open(NULL, LOG_LEVEL_WARNING);
+	r = parse_command(argc - 1, argv + 1, &parsed, &err);
+	cli.json = parsed.json;
+	cli.quiet = parsed.quiet;
+	cli.terminal = isatty(STDOUT_FILENO) && !cli.json;
+	if (r >= 0 && parsed.version)
+		printf("wherry " WHERRY_VERSION "\n");
+	else if (r >= 0 && (parsed.help || !parsed.command))
+		r = show_help(&cli, &parsed);
+	else if (r >= 0)
+		r = run(&cli, parsed.command, parsed.args, &err);
+	if (r < 0) {
+		output_error(&cli, &err);
+		r = err_exit_status(err.code);
+	}
+	parsed_done(&parsed);
+	return r;
+}
