@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/stream.h"
+#include "link/frame.h"
 #include "link/ssh.h"
 
 #define VERB_PROTOCOL 1 /* hello: both sides name the versions they speak; no common one is an error before anything changed */
@@ -41,7 +42,8 @@ int verb_start(struct ssh *ssh, const char *const *words, struct verb **ret, str
 int verb_send_line(struct verb *v, json_t *line, struct err *err) _must_use_; /* stolen; for skel and transfer */
 int verb_recv_line(struct verb *v, usec_t timeout, json_t **ret, struct err *err) _must_use_; /* an {"error"} becomes err */
 int verb_ready(struct verb *v, json_t **ret, struct err *err) _must_use_;
-struct stream *verb_stream(struct verb *v); /* the verb's; made at first use */
+/* The verb's; made at first use, by o (NULL: no limit, no compression). Its peer, lost and ctx are filled in here. */
+struct stream *verb_stream(struct verb *v, const struct frame_opts *o);
 int verb_finish(struct verb *v, json_t **ret_ok, struct err *err) _must_use_; /* closes the input, reads to the last answer */
 void verb_free(struct verb *v);
 void verb_freep(struct verb **v);

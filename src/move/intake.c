@@ -1,0 +1,271 @@
+#include "move/intake.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "tree/tree.h"
+
+static bool snapshot_name_ok(const char *s)
+{
+	size_t n = strspn(
+		s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@+-");
+
+	return n > 0 && n < 128 && !s[n] && s[0] != '.' && s[0] != '-';
+}
+
+int intake_parse(char *const *words, bool base, struct intake *ret, struct err *err)
+{
+	*ret = (struct intake){.base = base};
+	if (!words[0] || !volume_name_ok(words[0]))
+		return err_set(err, ERR_PROTOCOL, "that is not a volume's name");
+	ret->volume = words[0];
+	for (size_t i = 1; words[i]; i++) {
+		const char *w = words[i];
+
+		if (!strcmp(w, "final"))
+			ret->final = true;
+		else if (str_starts(w, "from=") && snapshot_name_ok(w + 5))
+			ret->from = w + 5;
+		else if (i == 1 && !strcmp(w, "-"))
+			ret->snap = NULL;
+		else if (i == 1 && snapshot_name_ok(w))
+			ret->snap = w;
+		else
+			return err_set(err, ERR_PROTOCOL, "the words of that verb are malformed");
+	}
+	return 0;
+}
+
+static bool is_native(const json_t *f)
+{
+	return json_get_bool(f, "native", false);
+}
+
+/* Data after `prepared`: what was verified is changed again, so it isn't prepared any more. */
+static int reopen(struct receiving *r, struct err *err)
+{
+	if (r->t->phase == TRANSFER_PREPARED)
+		return transfer_set_phase(r->m->st, r->t, TRANSFER_INCREMENTAL, err);
+	if (r->t->phase >= TRANSFER_CONFIG && r->t->phase <= TRANSFER_INCREMENTAL)
+		return 0;
+	return err_set(err, ERR_STATE,
+		"container '%s' takes no data now, its transfer is in state '%s'", r->t->ct,
+		transfer_phase_name(r->t->phase));
+}
+
+struct checkpoint {
+	struct receiving *r;
+	json_t *f;
+	const char *snap;
+};
+
+static int save_checkpoint(void *ctx, const struct storage_resume *s, struct err *err)
+{
+	struct checkpoint *c = ctx;
+	json_t *resume = json_object();
+
+	json_put_str(resume, "snap", c->snap);
+	json_put_u64(resume, "offset", s->offset);
+	json_put_str(resume, "digest", s->digest);
+	json_object_set_new(c->f, "resume", resume);
+	return transfer_save(c->r->m->st, c->r->t, err);
+}
+
+static void load_checkpoint(const json_t *f, const char *snap, struct storage_resume *ret)
+{
+	const json_t *resume = json_object_get(f, "resume");
+	const char *of = json_get_str(resume, "snap");
+
+	*ret = (struct storage_resume){0};
+	if (!of || !snap || strcmp(of, snap))
+		return;
+	ret->offset = json_get_u64(resume, "offset", 0);
+	snprintf(ret->digest, sizeof(ret->digest), "%s", json_get_str(resume, "digest") ?: "");
+}
+
+static int say_ready(struct receiving *r, const struct storage_resume *s, struct err *err)
+{
+	json_t *o = json_object(), *resume = json_object();
+
+	json_put_u64(resume, "offset", s->offset);
+	json_put_str(resume, "digest", s->digest);
+	json_object_set_new(o, "resume", resume);
+	return verb_serve_ready(r->verb, o, err);
+}
+
+/* The base of the next increment is the newest received; older ones of Wherry's own are not needed
+ * any more. */
+static int forget_older(struct volume *v, const struct intake *in, struct err *err)
+{
+	if (!in->from || !str_starts(in->from, "wherry-"))
+		return 0;
+	return volume_snapshot_destroy(v, in->from, err);
+}
+
+/* What is here and what comes don't fit together: from the start, next time. */
+static void start_over(struct receiving *r, json_t *f)
+{
+	struct err e = ERR_INIT;
+
+	json_object_del(f, "resume");
+	if (transfer_save(r->m->st, r->t, &e) < 0)
+		log_warning("%s", e.text);
+}
+
+static int take_native(
+	struct receiving *r, const struct intake *in, json_t *f, json_t **ret, struct err *err)
+{
+	_cleanup_volume_ struct volume *v = receiving_staged(r, in->volume);
+	struct checkpoint cp = {r, f, in->snap};
+	struct storage_resume resume;
+	const char *last = json_get_str(f, "last");
+	int res;
+
+	if (!in->snap)
+		return err_set(err, ERR_PROTOCOL, "a native stream needs its snapshot's name");
+	if (last && !strcmp(last, in->snap))
+		return err_set(err, ERR_STATE, "snapshot '%s' has been received already", in->snap);
+	if (in->from ? !last || strcmp(last, in->from) : last != NULL)
+		return err_set(err, ERR_STATE, "volume '%s' was last received at '%s', not at '%s'",
+			in->volume, last ? last : "(nothing)", in->from ? in->from : "(nothing)");
+	load_checkpoint(f, in->snap, &resume);
+	res = say_ready(r, &resume, err);
+	if (res >= 0)
+		res = volume_receive(v, in->snap, in->from, &resume, save_checkpoint, &cp,
+			verb_stream(r->verb, NULL), r->m->progress, err);
+	if (res == -ERR_CORRUPT)
+		start_over(r, f);
+	if (res < 0)
+		return res;
+	json_put_str(f, "last", in->snap);
+	json_object_del(f, "resume");
+	res = transfer_save(r->m->st, r->t, err);
+	if (res >= 0)
+		res = forget_older(v, in, err);
+	*ret = json_object();
+	return res;
+}
+
+static char *hex(const struct digest128 *d)
+{
+	struct str s = STR_INIT;
+
+	for (size_t i = 0; i < sizeof(d->b); i++)
+		str_addf(&s, "%02x", d->b[i]);
+	return str_take(&s);
+}
+
+static json_t *tree_answer(const struct tree_result *res, const char *digest)
+{
+	json_t *o = json_object(), *list = json_array();
+
+	json_put_str(o, "digest", digest);
+	json_put_u64(o, "entries", res->entries);
+	json_put_u64(o, "bytes", res->bytes);
+	for (size_t i = 0; res->unsupported && res->unsupported[i] && i < 17; i++) {
+		_cleanup_free_ char *text = str_escape(
+			res->unsupported[i], strnlen(res->unsupported[i], 512));
+
+		json_array_append_new(list, json_string(text));
+	}
+	json_object_set_new(o, "unsupported", list);
+	json_put_u64(o, "n_unsupported", res->n_unsupported);
+	return o;
+}
+
+static int make_volume(struct volume *v, json_t *f, struct receiving *r, struct err *err)
+{
+	int res;
+
+	if (json_get_bool(f, "made", false))
+		return 0;
+	res = volume_create(v, err);
+	if (res == -ERR_EXISTS) /* the crash came between making and noting it */
+		err_clear(err);
+	else if (res < 0)
+		return res;
+	json_put_bool(f, "made", true);
+	return transfer_save(r->m->st, r->t, err);
+}
+
+static int take_tree(
+	struct receiving *r, const struct intake *in, json_t *f, json_t **ret, struct err *err)
+{
+	_cleanup_volume_ struct volume *v = receiving_staged(r, in->volume);
+	_cleanup_container_ struct container *c = NULL;
+	_cleanup_free_ char *dir = places_transfer_dir(r->t->token);
+	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, in->volume), *digest = NULL;
+	struct storage_resume none = {0};
+	struct tree_result result = {0};
+	_cleanup_close_ int fd = -1;
+	int res = make_volume(v, f, r, err);
+
+	if (res >= 0)
+		res = receiving_model(r, &c, err);
+	if (res >= 0)
+		res = volume_root(v, &fd, err);
+	if (res >= 0)
+		res = file_mkdirs(state_dir, 0700, err);
+	if (res >= 0)
+		res = say_ready(r, &none, err);
+	if (res < 0)
+		return res;
+	struct tree_receive_args a = {.rootfd = fd,
+		.idmap = &c->idmap,
+		.progress = r->m->progress,
+		.state_dir = state_dir};
+	json_object_del(f, "digest");
+	res = tree_receive(&a, verb_stream(r->verb, NULL), &result, err);
+	if (res >= 0) {
+		digest = hex(&result.digest);
+		if (in->final)
+			json_put_str(f, "digest", digest);
+		json_put_bool(f, "complete", true);
+		*ret = tree_answer(&result, in->final ? digest : "");
+		res = transfer_save(r->m->st, r->t, err);
+	}
+	tree_result_done(&result);
+	return res;
+}
+
+static bool all_complete(struct receiving *r)
+{
+	const json_t *f;
+	const char *name;
+
+	json_object_foreach(json_object_get(r->t->facts, "volumes"), name,
+		f) if (!json_get_bool(f, "complete", false) &&
+		       !json_get_str(f, "last")) return false;
+	return true;
+}
+
+int intake_run(struct receiving *r, const struct intake *in, json_t **ret, struct err *err)
+{
+	json_t *f = receiving_volume(r, in->volume);
+	int res;
+
+	if (!f)
+		return err_set(err, ERR_NOT_FOUND, "container '%s' has no volume '%s'", r->t->ct,
+			in->volume);
+	res = reopen(r, err);
+	if (res >= 0)
+		res = receiving_pool(r, err);
+	if (res >= 0)
+		res = places_transfer_dir_make(r->t->token, err);
+	if (res >= 0)
+		res = fault_point("intake.before", err);
+	if (res >= 0)
+		res = is_native(f) ? take_native(r, in, f, ret, err)
+				   : take_tree(r, in, f, ret, err);
+	if (res >= 0)
+		res = fault_point("intake.after", err);
+	if (res < 0 || !all_complete(r))
+		return res;
+	return transfer_set_phase(
+		r->m->st, r->t, in->base ? TRANSFER_BASE : TRANSFER_INCREMENTAL, err);
+}

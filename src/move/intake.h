@@ -1,0 +1,18 @@
+/*
+ * `receive base` and `receive incremental`: one volume's data comes in. What is applied is durable
+ * before it is acknowledged as synced, and the record says where a broken stream goes on.
+ */
+#pragma once
+
+#include "move/receiving.h"
+
+struct intake {
+	bool base, final;
+	const char *volume, *snap, *from; /* snap and from: NULL where there are none */
+};
+
+/* VOLUME [SNAPSHOT] [from=SNAP] [final] after the ID. */
+int intake_parse(char *const *words, bool base, struct intake *ret, struct err *err) _must_use_;
+/* Answers {"ready"}, takes the stream, *ret is the last answer. */
+int intake_run(
+	struct receiving *r, const struct intake *in, json_t **ret, struct err *err) _must_use_;

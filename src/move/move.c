@@ -1,0 +1,106 @@
+#include "move/move.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/dirs.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "node/job.h"
+#include "node/transfer.h"
+
+void move_say(const struct move_ctx *m, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	log_info("%s", text);
+	if (m->say)
+		m->say(m->say_ctx, text);
+}
+
+static char *lock_path(const char *ct)
+{
+	return xasprintf("%s/lock/%s", dirs_run(), ct);
+}
+
+/* The holder writes "PID CALL" into the file: true for as long as the lock is held. */
+static bool read_holder(const char *ct, pid_t *ret_pid, char call[64])
+{
+	_cleanup_free_ char *path = lock_path(ct), *text = NULL;
+	struct err ignored = ERR_INIT;
+	size_t n;
+	int pid;
+
+	if (file_read(path, 256, &text, &n, &ignored) < 0 ||
+		sscanf(text, "%d %63s", &pid, call) != 2 || pid <= 1)
+		return false;
+	*ret_pid = pid;
+	return true;
+}
+
+static void write_holder(const struct move_ctx *m, int fd)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text), "%d %s\n", (int)getpid(), m->call ? m->call : "-");
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, n, 0) != n)
+		log_debug("the lock's holder could not be noted");
+}
+
+int move_lock(const struct move_ctx *m, const char *ct, bool wait, int *ret_fd, struct err *err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/lock", dirs_run()), *path = lock_path(ct);
+	char call[64] = "another operation";
+	pid_t pid = 0;
+	int r;
+
+	r = file_mkdirs(dir, 0700, err);
+	if (r >= 0)
+		r = file_lock(path, wait, ret_fd, err);
+	if (r >= 0)
+		write_holder(m, *ret_fd);
+	if (r != -ERR_BUSY)
+		return r < 0 ? err_prefix(err, "lock container '%s'", ct) : 0;
+	(void)read_holder(ct, &pid, call);
+	return err_set(err, ERR_BUSY,
+		"container '%s' is in use by %s (pid %d): wait for it, or see `wherry job list`",
+		ct, call, (int)pid);
+}
+
+void move_lock_interrupt(const char *ct, const char *prefix)
+{
+	char call[64];
+	pid_t pid;
+
+	if (read_holder(ct, &pid, call) && str_starts(call, prefix) && pid != getpid())
+		kill(pid, SIGTERM);
+}
+
+int move_close_arrived(const struct move_ctx *m, const char *ct, struct err *err)
+{
+	struct transfer_vec v = {0};
+	int r = transfer_list(m->st, true, ct, &v, err);
+
+	for (size_t i = 0; r >= 0 && i < v.n; i++)
+		if (v.v[i]->role == TRANSFER_DESTINATION && v.v[i]->phase == TRANSFER_DONE)
+			r = transfer_set_phase(m->st, v.v[i], TRANSFER_CLOSED, err);
+	transfer_vec_free(&v);
+	return r < 0 ? r : 0;
+}
+
+void move_history(const struct move_ctx *m, const char *ct, const char *event, json_t *data)
+{
+	struct err e = ERR_INIT;
+
+	if (history_add(m->st, ct, event, data, &e) < 0)
+		log_warning("history of container '%s': %s", ct, e.text);
+}

@@ -1,0 +1,379 @@
+#include "move/pass.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cancel.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "tree/tree.h"
+
+/* What one stream carries. */
+struct leg {
+	struct volume *v;
+	const char *snap; /* NULL: the live tree */
+	const char *from; /* NULL: whole */
+	bool base, final, native;
+};
+
+static char *digest_hex(const struct digest128 *d)
+{
+	struct str s = STR_INIT;
+
+	for (size_t i = 0; i < sizeof(d->b); i++)
+		str_addf(&s, "%02x", d->b[i]);
+	return str_take(&s);
+}
+
+static int start_verb(struct sending *s, const struct leg *l, struct verb **ret, json_t **ret_ready,
+	struct err *err)
+{
+	_cleanup_free_ char *from = l->from ? xasprintf("from=%s", l->from) : NULL;
+	const char *words[9] = {"receive", l->base ? "base" : "incremental", s->t->token,
+		l->v->name, l->snap ? l->snap : "-"};
+	size_t n = 5;
+	int r;
+
+	if (from)
+		words[n++] = from;
+	if (l->final)
+		words[n++] = "final";
+	r = peer_connect(s->peer, err);
+	if (r < 0)
+		return r;
+	r = verb_start(s->peer->ssh, words, ret, err);
+	if (r < 0)
+		return r;
+	return verb_ready(*ret, ret_ready, err);
+}
+
+static int send_native(struct sending *s, const struct leg *l, const json_t *ready,
+	struct stream *out, struct err *err)
+{
+	const json_t *resume = json_object_get(ready, "resume");
+	struct storage_resume sr = {.offset = json_get_u64(resume, "offset", 0)};
+
+	snprintf(sr.digest, sizeof(sr.digest), "%s", json_get_str(resume, "digest") ?: "");
+	return volume_send(
+		l->v, l->snap, l->from, sr.offset ? &sr : NULL, out, s->m->progress, err);
+}
+
+static int send_tree(struct sending *s, const struct leg *l, struct stream *out, struct err *err)
+{
+	_cleanup_free_ char *index = places_index(s->t->token, l->v->name), *hex = NULL;
+	_cleanup_close_ int fd = -1;
+	struct tree_result res = {0};
+	struct tree_send_args a = {.index_path = index,
+		.idmap = &s->c->idmap,
+		.final = l->final || l->snap,
+		.progress = s->m->progress};
+	int r;
+
+	r = l->snap ? volume_snapshot_root(l->v, l->snap, &fd, err) : volume_root(l->v, &fd, err);
+	if (r < 0)
+		return r;
+	a.rootfd = fd;
+	r = tree_send(&a, out, &res, err);
+	if (r >= 0) {
+		json_t *f = sending_volume(s, l->v->name);
+
+		hex = digest_hex(&res.digest);
+		json_put_str(f, "digest", l->final ? hex : "");
+		json_put_u64(f, "entries", res.entries);
+		s->entries += res.sent;
+	}
+	tree_result_done(&res);
+	return r;
+}
+
+/* What the target could not hold is said file by file, before the stop: nothing is dropped in
+ * silence. */
+static void say_unsupported(struct sending *s, const struct leg *l, const json_t *ok)
+{
+	const json_t *list = json_object_get(ok, "unsupported"), *v;
+	uint64_t n = json_get_u64(ok, "n_unsupported", 0);
+	size_t i;
+
+	json_array_foreach(list, i, v)
+	{
+		_cleanup_free_ char *text = NULL;
+
+		if (i == 16 || !json_is_string(v))
+			break;
+		text = str_escape(json_string_value(v), json_string_length(v));
+		move_say(s->m, "not kept on %s: %s: %s", s->t->peer, l->v->name, text);
+	}
+	if (n > 16)
+		move_say(s->m, "not kept on %s: %llu more like these", s->t->peer,
+			(unsigned long long)n - 16);
+}
+
+static int stream_leg(struct sending *s, const struct leg *l, struct err *err)
+{
+	_cleanup_(verb_freep) struct verb *v = NULL;
+	_cleanup_json_ json_t *ready = NULL, *ok = NULL;
+	struct frame_opts fo = {
+		.idle = s->m->cfg->link_timeout, .zstd_level = s->o.compress, .rate = &s->rate};
+	struct stream *out;
+	int r;
+
+	r = start_verb(s, l, &v, &ready, err);
+	if (r < 0)
+		return r;
+	out = verb_stream(v, &fo);
+	r = l->native ? send_native(s, l, ready, out, err) : send_tree(s, l, out, err);
+	if (r >= 0)
+		r = stream_end(out, err);
+	s->bytes += out->n_written;
+	if (r < 0)
+		return r;
+	r = verb_finish(v, &ok, err);
+	if (r < 0)
+		return r;
+	say_unsupported(s, l, ok);
+	return 0;
+}
+
+/* A broken stream goes on where it stopped: the destination's record and the source's index say
+ * where. */
+static int stream_leg_patiently(
+	struct sending *s, const struct leg *l, usec_t patience, struct err *err)
+{
+	usec_t deadline = clock_deadline(patience);
+	int r, corrupt = 0;
+
+	for (;;) {
+		uint64_t before = s->bytes;
+
+		err_clear(err);
+		r = stream_leg(s, l, err);
+		if (r == -ERR_CORRUPT && corrupt++ == 0)
+			continue;
+		if (!peer_link_lost(r) || clock_now() >= deadline)
+			return r;
+		if (s->bytes > before) /* it moved: the patience begins anew */
+			deadline = clock_deadline(patience);
+		move_say(s->m, "connection to %s lost (%s), trying again", s->t->peer, err->text);
+		r = peer_reconnect(s->peer, deadline, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int new_snapshot(struct sending *s, struct volume *v, json_t *f, struct err *err)
+{
+	char name[64];
+	uint64_t n = json_get_u64(f, "n", 0) + 1;
+	int r;
+
+	if (json_get_str(f, "pending"))
+		return 0;
+	snprintf(name, sizeof(name), "wherry-%.8s-%llu", s->t->token, (unsigned long long)n);
+	json_put_u64(f, "n", n);
+	json_put_str(f, "pending", name);
+	r = transfer_save(s->m->st, s->t, err);
+	if (r < 0)
+		return r;
+	return volume_snapshot(v, name, err);
+}
+
+/* The user's own snapshots first, oldest first, so that the base is an increment to the newest of
+ * them. */
+static int send_user_snapshots(
+	struct sending *s, struct volume *v, json_t *f, usec_t patience, struct err *err)
+{
+	struct snapshot_vec snaps = {0};
+	int r = volume_snapshots(v, &snaps, err);
+
+	for (size_t i = json_get_u64(f, "user_next", 0); r >= 0 && i < snaps.n; i++) {
+		const char *sent = json_get_str(f, "sent");
+		struct leg l = {.v = v,
+			.snap = snaps.v[i].name,
+			.from = sent,
+			.base = !sent,
+			.native = true};
+
+		if (snaps.v[i].own)
+			continue;
+		r = stream_leg_patiently(s, &l, patience, err);
+		if (r < 0)
+			break;
+		json_put_str(f, "sent", snaps.v[i].name);
+		json_put_u64(f, "user_next", i + 1);
+		r = transfer_save(s->m->st, s->t, err);
+	}
+	snapshot_vec_done(&snaps);
+	return r < 0 ? r : 0;
+}
+
+/* The peer has the new one durably: the one before is no base any more. Only ours are removed. */
+static int advance(struct sending *s, struct volume *v, json_t *f, struct err *err)
+{
+	_cleanup_free_ char *before = xstrdup(json_get_str(f, "sent"));
+	int r;
+
+	json_object_set(f, "sent", json_object_get(f, "pending"));
+	json_object_del(f, "pending");
+	json_put_bool(f, "complete", true);
+	if (before)
+		json_put_str(f, "stale", before);
+	r = transfer_save(s->m->st, s->t, err);
+	if (r < 0 || !before || !str_starts(before, "wherry-"))
+		return r;
+	r = volume_snapshot_destroy(v, before, err);
+	if (r < 0)
+		return r;
+	json_object_del(f, "stale");
+	return transfer_save(s->m->st, s->t, err);
+}
+
+static int pass_native(struct sending *s, struct volume *v, const struct pass *p, struct err *err)
+{
+	json_t *f = sending_volume(s, v->name);
+	const char *sent;
+	int r;
+
+	if (!json_get_bool(f, "complete", false) && s->o.snapshots) {
+		r = send_user_snapshots(s, v, f, p->patience, err);
+		if (r < 0)
+			return r;
+	}
+	r = new_snapshot(s, v, f, err);
+	if (r < 0)
+		return r;
+	sent = json_get_str(f, "sent");
+	struct leg l = {.v = v,
+		.snap = json_get_str(f, "pending"),
+		.from = sent,
+		.base = !sent,
+		.final = p->final,
+		.native = true};
+	r = stream_leg_patiently(s, &l, p->patience, err);
+	if (r < 0)
+		return r;
+	return advance(s, v, f, err);
+}
+
+/* Where snapshots are cheap the tree engine reads one, so that what it sends is one moment's. */
+static int pass_tree(struct sending *s, struct volume *v, const struct pass *p, struct err *err)
+{
+	json_t *f = sending_volume(s, v->name);
+	struct leg l = {.v = v, .base = !json_get_bool(f, "complete", false), .final = p->final};
+	int r;
+
+	if (json_get_str(f, "pending") || (!p->final && volume_can(v, STORAGE_SNAPSHOT))) {
+		r = new_snapshot(s, v, f, err);
+		if (r < 0)
+			return r;
+		l.snap = json_get_str(f, "pending");
+	}
+	r = stream_leg_patiently(s, &l, p->patience, err);
+	if (r < 0)
+		return r;
+	if (l.snap) {
+		r = volume_snapshot_destroy(v, l.snap, err);
+		if (r < 0)
+			return r;
+		json_object_del(f, "pending");
+	}
+	json_put_bool(f, "complete", true);
+	return transfer_save(s->m->st, s->t, err);
+}
+
+int pass_run(struct sending *s, const struct pass *p, struct err *err)
+{
+	int r = places_transfer_dir_make(s->t->token, err);
+
+	for (size_t i = 0; r >= 0 && i < s->vols.n; i++) {
+		struct volume *v = s->vols.v[i];
+
+		r = cancel_check(err);
+		if (r < 0)
+			return r;
+		r = sending_native(s, v->name) ? pass_native(s, v, p, err)
+					       : pass_tree(s, v, p, err);
+		if (r < 0)
+			return err_prefix(err, "send volume '%s' of container '%s' to %s", v->name,
+				s->t->ct, s->t->peer);
+	}
+	return r;
+}
+
+int pass_freeze(struct sending *s, bool *ret_all, struct err *err)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < s->vols.n; i++) {
+		struct volume *v = s->vols.v[i];
+		int r;
+
+		if (!volume_can(v, STORAGE_SNAPSHOT)) {
+			all = false;
+			continue;
+		}
+		r = new_snapshot(s, v, sending_volume(s, v->name), err);
+		if (r < 0)
+			return r;
+	}
+	*ret_all = all;
+	return 0;
+}
+
+static int forget_volume(const char *ct, const char *name, const json_t *f, struct err *err)
+{
+	static const char *const places[] = {"pending", "sent", "stale"};
+	_cleanup_volume_ struct volume *v = NULL;
+	const char *path = json_get_str(f, "path");
+	int r, ret = 0;
+
+	r = path ? volume_open(path, ct, name, &v, err) : -ERR_NOT_FOUND;
+	if (r == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const char *snap = json_get_str(f, places[i]);
+
+		if (!snap || !str_starts(snap, "wherry-"))
+			continue;
+		r = volume_snapshot_destroy(v, snap, err);
+		if (r < 0)
+			ret = r;
+	}
+	return ret;
+}
+
+int pass_forget(struct sending *s, struct err *err)
+{
+	json_t *all = json_object_get(s->t->facts, "volumes"), *f;
+	const char *name;
+	int ret = 0;
+
+	json_object_foreach(all, name, f)
+	{
+		int r = forget_volume(s->t->ct, name, f, err);
+
+		if (r < 0)
+			ret = r;
+	}
+	return ret;
+}
+
+json_t *pass_digests(struct sending *s)
+{
+	json_t *o = json_object(), *all = json_object_get(s->t->facts, "volumes"), *f;
+	const char *name;
+
+	json_object_foreach(all, name, f)
+	{
+		json_t *v = json_object();
+
+		json_put_str(v, "snapshot", json_get_str(f, "sent"));
+		json_put_str(v, "digest", json_get_str(f, "digest"));
+		json_object_set_new(o, name, v);
+	}
+	return o;
+}

@@ -1,0 +1,23 @@
+/*
+ * One pass over a container's volumes: what has changed since the last one goes to the destination.
+ * The first pass is the base. Streams that break are resumed over a new connection for as long as
+ * the patience lasts.
+ */
+#pragma once
+
+#include "move/sending.h"
+
+struct pass {
+	bool final;	 /* the container is stopped: what is read is still */
+	usec_t patience; /* how long a lost link is tried again */
+};
+
+int pass_run(struct sending *s, const struct pass *p, struct err *err) _must_use_;
+/* Takes the snapshots of a pass that is to be sent later by pass_run: the container may run again
+ * after it. No-op where snapshots aren't cheap; *ret_all says whether every volume has one. */
+int pass_freeze(struct sending *s, bool *ret_all, struct err *err) _must_use_;
+/* Removes every snapshot that this send made, from the record: also of volumes whose container is
+ * gone. */
+int pass_forget(struct sending *s, struct err *err) _must_use_;
+/* {NAME: digest} of the last pass, for the prepare message. */
+json_t *pass_digests(struct sending *s);

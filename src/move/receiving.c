@@ -1,0 +1,174 @@
+#include "move/receiving.h"
+
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "runtime/runtime.h"
+
+static int not_yours(const char *id, struct err *err)
+{
+	return err_set(err, ERR_NOT_FOUND,
+		"this key is not sending anything called '%s' to this node", id);
+}
+
+int receiving_find(struct receiving *r, const char *id, struct err *err)
+{
+	const char *name = strchr(id, ':');
+	int res;
+
+	res = transfer_by_token(r->m->st, id, &r->t, err);
+	if (res == -ERR_NOT_FOUND) {
+		err_clear(err);
+		res = transfer_open_of(
+			r->m->st, TRANSFER_DESTINATION, name ? name + 1 : id, &r->t, err);
+	}
+	if (res == -ERR_NOT_FOUND)
+		return not_yours(id, err);
+	if (res < 0)
+		return res;
+	if (r->t->role == TRANSFER_DESTINATION && !strcmp(r->t->key, r->key.name))
+		return 0;
+	transfer_free(r->t);
+	r->t = NULL;
+	return not_yours(id, err);
+}
+
+int receiving_lock(struct receiving *r, struct err *err)
+{
+	usec_t deadline = clock_deadline(20 * USEC_PER_SEC);
+	bool asked = false;
+
+	for (;;) {
+		int res = move_lock(r->m, r->t->ct, false, &r->lock, err);
+
+		if (res != -ERR_BUSY || clock_now() >= deadline)
+			return res;
+		if (!asked)
+			move_lock_interrupt(r->t->ct, "receive");
+		asked = true;
+		err_clear(err);
+		clock_sleep(20 * USEC_PER_MSEC);
+	}
+}
+
+int receiving_model(struct receiving *r, struct container **ret, struct err *err)
+{
+	int res = container_from_json(json_object_get(r->t->facts, "ct"), ret, err);
+
+	if (res < 0)
+		return err_prefix(err, "stored model of container '%s'", r->t->ct);
+	for (size_t i = 0; i < (*ret)->volumes.n; i++) {
+		_cleanup_volume_ struct volume *v = receiving_final(r, (*ret)->volumes.v[i].name);
+
+		free((*ret)->volumes.v[i].path);
+		(*ret)->volumes.v[i].path = v ? TAKE_PTR(v->path) : NULL;
+	}
+	return 0;
+}
+
+int receiving_pool(struct receiving *r, struct err *err)
+{
+	if (r->pool)
+		return 0;
+	return places_pool(r->m, json_get_str(r->t->facts, "pool"), &r->pool, err);
+}
+
+json_t *receiving_volume(struct receiving *r, const char *name)
+{
+	return json_object_get(json_object_get(r->t->facts, "volumes"), name);
+}
+
+struct volume *receiving_staged(struct receiving *r, const char *name)
+{
+	return volume_staged(r->pool, r->t->token, name);
+}
+
+struct volume *receiving_final(struct receiving *r, const char *name)
+{
+	return volume_in_pool(r->pool, r->t->ct, name);
+}
+
+static int forget_ownership(struct receiving *r, enum transfer_phase phase, struct err *err)
+{
+	struct own own;
+	int res = own_get(r->m->st, r->t->ct, &own, err);
+
+	if (res < 0 || !own.recorded || strcmp(own.token, r->t->token))
+		return res;
+	if (phase == TRANSFER_CANCELLED || own.kind == OWN_STAGED)
+		return own_forget(r->m->st, r->t->ct, err);
+	own.kind = OWN_RELEASED;
+	return own_set(r->m->st, &own, err);
+}
+
+int receiving_promise(struct receiving *r, enum transfer_phase phase, struct err *err)
+{
+	int res = fault_point("receiving.promise.before", err);
+
+	if (res >= 0)
+		res = state_begin(r->m->st, err);
+	if (res < 0)
+		return res;
+	res = forget_ownership(r, phase, err);
+	if (res >= 0)
+		res = transfer_set_phase(r->m->st, r->t, phase, err);
+	if (res >= 0 && r->key.single_use)
+		res = auth_key_set_in_use(r->m->st, r->key.name, false, err);
+	if (res >= 0)
+		res = state_commit(r->m->st, err);
+	else
+		state_rollback(r->m->st);
+	if (res >= 0)
+		res = fault_point("receiving.promise.after", err);
+	return res < 0 ? res : receiving_sweep(r, err);
+}
+
+/* Published already when it was refused: its files are where a container's are. They are ours to
+ * remove only because the record says that this transfer made them there. */
+static int sweep_volume(struct receiving *r, const char *name, struct err *err)
+{
+	_cleanup_volume_ struct volume *staged = receiving_staged(r, name),
+				       *final = receiving_final(r, name);
+	int res = volume_destroy(staged, err);
+
+	if (res >= 0 && json_get_bool(r->t->facts, "published", false))
+		res = volume_destroy(final, err);
+	return res;
+}
+
+int receiving_sweep(struct receiving *r, struct err *err)
+{
+	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
+	const char *name;
+	int res;
+
+	if (json_get_bool(r->t->facts, "swept", false))
+		return 0;
+	res = receiving_pool(r, err);
+	if (res < 0)
+		return res;
+	json_object_foreach(all, name, f)
+	{
+		res = sweep_volume(r, name, err);
+		if (res < 0)
+			return res;
+	}
+	res = places_transfer_dir_remove(r->t->token, err);
+	if (res >= 0 && json_get_bool(r->t->facts, "defined", false))
+		res = runtime_undefine(r->t->ct, err);
+	if (res >= 0)
+		res = fault_point("receiving.swept", err);
+	return res < 0 ? res : transfer_fact(r->m->st, r->t, "swept", json_true(), err);
+}
+
+void receiving_done(struct receiving *r)
+{
+	auth_key_done(&r->key);
+	verb_free(r->verb);
+	transfer_free(r->t);
+	pool_free(r->pool);
+	if (r->lock >= 0)
+		close(r->lock);
+}

@@ -1,0 +1,229 @@
+#include "move/recover.h"
+
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "move/handover.h"
+#include "move/receiving.h"
+#include "move/reserve.h"
+#include "move/takeover.h"
+#include "runtime/runtime.h"
+
+#define RECOVERIES_MAX 8
+
+struct recovery {
+	struct move_ctx *m;
+	json_t *recovered;
+	uint64_t pending;
+};
+
+static void note(struct recovery *x, const struct transfer *t, const char *what)
+{
+	json_t *o = json_object();
+
+	json_put_str(o, "ct", t->ct);
+	json_put_str(o, "peer", t->peer);
+	json_put_str(o, "what", what);
+	json_array_append_new(x->recovered, o);
+	log_info("container '%s': %s", t->ct, what);
+}
+
+/* An error here is not the end: it is tried again later. */
+static void still_pending(struct recovery *x, const struct transfer *t, const struct err *e)
+{
+	x->pending++;
+	log_warning("container '%s': %s", t->ct, e->text);
+}
+
+/* What a one-shot send was doing goes on, but not for ever. */
+static int go_on(struct recovery *x, struct sending *s, struct err *err)
+{
+	uint64_t n = json_get_u64(s->t->facts, "recoveries", 0) + 1;
+	_cleanup_json_ json_t *result = NULL;
+	struct send_opts o;
+	char ct[65];
+	int r;
+
+	if (n <= RECOVERIES_MAX) {
+		r = transfer_fact(x->m->st, s->t, "recoveries", json_integer((json_int_t)n), err);
+		if (r >= 0)
+			r = send_continue(s, &result, err);
+		if (r >= 0)
+			note(x, s->t, "its send went on and is finished");
+		return r;
+	}
+	snprintf(ct, sizeof(ct), "%s", s->t->ct);
+	close(s->lock);
+	s->lock = -1;
+	send_opts_init(&o);
+	r = send_cancel(x->m, ct, &o, &result, err);
+	if (r >= 0)
+		note(x, s->t, "its send was given up and cancelled");
+	return r;
+}
+
+static int recover_committed(struct recovery *x, struct sending *s, struct err *err)
+{
+	enum handover_outcome outcome;
+	int r = handover_run(s, 0, false, &outcome, err);
+
+	if (outcome == HANDOVER_PENDING)
+		return r;
+	err_clear(err);
+	note(x, s->t,
+		outcome == HANDOVER_DONE ? "it runs on the destination"
+					 : "the destination gave it back");
+	if (outcome == HANDOVER_DONE && json_get_bool(s->t->opts, "now", false))
+		return go_on(x, s, err);
+	return 0;
+}
+
+static int recover_before_commit(
+	struct recovery *x, struct sending *s, const struct own *own, struct err *err)
+{
+	_cleanup_json_ json_t *result = NULL;
+	enum handover_outcome outcome;
+	int r;
+
+	if (own->kind == OWN_RELEASING) {
+		r = handover_run(s, 0, true, &outcome, err);
+		if (outcome == HANDOVER_PENDING)
+			return r;
+		note(x, s->t, "it was being handed over and belongs here again");
+		err_clear(err);
+	} else {
+		r = handover_start_again(s, err);
+		if (r < 0)
+			return r;
+	}
+	if (json_get_bool(s->t->opts, "now", false))
+		return go_on(x, s, err);
+	if (s->t->phase != TRANSFER_NEW)
+		return 0;
+	/* The first step broke off: nothing is reserved that could be gone on with. */
+	r = reserve_undo(s, err);
+	if (r >= 0)
+		note(x, s->t, "the first step of its send was undone");
+	return r;
+}
+
+static int recover_open_source(struct recovery *x, const struct transfer *t, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	struct send_opts o;
+	struct own own;
+	int r;
+
+	send_opts_init(&o);
+	r = sending_open(x->m, t->ct, &o, &s, err);
+	if (r == -ERR_BUSY || r == -ERR_STATE) { /* a worker lives, or has just ended it */
+		err_clear(err);
+		return 0;
+	}
+	if (r >= 0)
+		r = own_get(x->m->st, t->ct, &own, err);
+	if (r < 0)
+		return r;
+	if (own.kind == OWN_RELEASED && s->t->phase == TRANSFER_COMMITTED)
+		return recover_committed(x, s, err);
+	if (s->t->phase < TRANSFER_COMMITTED)
+		return recover_before_commit(x, s, &own, err);
+	if (s->t->phase == TRANSFER_DONE && json_get_bool(s->t->opts, "now", false))
+		return go_on(x, s, err);
+	return 0;
+}
+
+/* Given back or cancelled, and the crash came before it was started again. */
+static int recover_ended_source(struct recovery *x, struct transfer *t, struct err *err)
+{
+	struct own own;
+	int r = 0, lock = -1;
+
+	if (json_get_bool(t->facts, "was_running", false)) {
+		r = move_lock(x->m, t->ct, false, &lock, err);
+		if (r >= 0)
+			r = own_get(x->m->st, t->ct, &own, err);
+		if (r >= 0 && own.kind == OWN_OWNER)
+			r = runtime_start(t->ct, 60 * USEC_PER_SEC, err);
+		if (r >= 0) {
+			json_object_del(t->facts, "was_running");
+			r = transfer_save(x->m->st, t, err);
+			note(x, t, "it runs here again");
+		}
+		if (lock >= 0)
+			close(lock);
+	}
+	if (r >= 0 && json_get_bool(t->facts, "tell_cancel", false)) {
+		r = reserve_tell_cancel(x->m, t, err);
+		if (r >= 0)
+			note(x, t, "the destination has been told of the cancel");
+	}
+	return r;
+}
+
+static int recover_destination(struct recovery *x, const struct transfer *t, struct err *err)
+{
+	struct receiving rx = {.m = x->m, .address = "", .lock = -1};
+	bool refused = false;
+	int r = move_lock(x->m, t->ct, false, &rx.lock, err);
+
+	if (r == -ERR_BUSY) {
+		err_clear(err);
+		return 0;
+	}
+	if (r >= 0)
+		r = transfer_by_token(x->m->st, t->token, &rx.t, err);
+	if (r >= 0 && auth_key_get(x->m->st, t->key, &rx.key, err) < 0)
+		err_clear(err);
+	if (r >= 0 && rx.t->phase == TRANSFER_COMMITTED) {
+		r = takeover_finish(&rx, &refused, err);
+		if (r >= 0)
+			note(x, t,
+				refused ? "it could not run here and goes back"
+					: "it has arrived and runs here");
+	} else if (r >= 0 && rx.t->phase >= TRANSFER_CANCELLED &&
+		   !json_get_bool(rx.t->facts, "swept", false)) {
+		r = receiving_sweep(&rx, err);
+		if (r >= 0)
+			note(x, t, "what had arrived was removed");
+	}
+	receiving_done(&rx);
+	return r;
+}
+
+static int recover_one(struct recovery *x, struct transfer *t, struct err *err)
+{
+	if (t->role == TRANSFER_DESTINATION) {
+		if (t->phase == TRANSFER_COMMITTED ||
+			(t->phase >= TRANSFER_CANCELLED &&
+				!json_get_bool(t->facts, "swept", false)))
+			return recover_destination(x, t, err);
+		return 0;
+	}
+	if (transfer_is_open(t))
+		return recover_open_source(x, t, err);
+	return recover_ended_source(x, t, err);
+}
+
+int recover_all(struct move_ctx *m, json_t **ret, struct err *err)
+{
+	struct recovery x = {.m = m, .recovered = json_array()};
+	struct transfer_vec all = {0};
+	int r = transfer_list(m->st, false, NULL, &all, err);
+
+	for (size_t i = 0; r >= 0 && i < all.n && !cancel_requested(); i++) {
+		struct err e = ERR_INIT;
+
+		if (recover_one(&x, all.v[i], &e) < 0)
+			still_pending(&x, all.v[i], &e);
+	}
+	transfer_vec_free(&all);
+	if (r < 0) {
+		json_decref(x.recovered);
+		return r;
+	}
+	*ret = json_pack("{s:I,s:o}", "pending", (json_int_t)x.pending, "recovered", x.recovered);
+	return 0;
+}

@@ -1,0 +1,297 @@
+#include "move/reserve.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fault.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "move/pass.h"
+#include "node/job.h"
+#include "runtime/runtime.h"
+
+static int check_not_sent(struct move_ctx *m, const char *ct, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	_cleanup_free_ char *next = NULL;
+	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &t, err);
+
+	if (r == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	next = sending_next(t);
+	return err_set(err, ERR_STATE,
+		"container '%s' is already being sent to %s: next is %s, or `wherry ct send cancel "
+		"%s`",
+		ct, t->peer, next, ct);
+}
+
+static int check_ours(struct move_ctx *m, const char *ct, struct own *own, struct err *err)
+{
+	int r = own_get(m->st, ct, own, err);
+
+	if (r < 0)
+		return r;
+	if (own->kind == OWN_OWNER)
+		return 0;
+	return err_set(err, ERR_STATE,
+		"container '%s' does not belong to this node: it is %s (%s), see `wherry ct send "
+		"status %s`",
+		ct, own_kind_name(own->kind), own->peer, ct);
+}
+
+static int new_transfer(struct sending *s, const char *ct, const struct own *own, struct err *err)
+{
+	const struct send_opts *o = &s->o;
+	const char *as = o->as_id && o->as_id[0] ? o->as_id : ct;
+
+	if (!container_name_ok(as))
+		return err_set(err, ERR_INVALID, "'%s' can't be a container's name", as);
+	if (!o->host || !ssh_host_ok(o->host))
+		return err_set(err, ERR_INVALID, "'%s' is not a host name", o->host ? o->host : "");
+	s->t = transfer_new(TRANSFER_SOURCE, ct);
+	snprintf(s->t->peer, sizeof(s->t->peer), "%s", o->host);
+	snprintf(s->t->peer_ct, sizeof(s->t->peer_ct), "%s", as);
+	snprintf(s->t->user, sizeof(s->t->user), "%s", o->user ? o->user : s->m->cfg->receive_user);
+	s->t->port = o->port;
+	s->t->epoch = own->epoch;
+	json_decref(s->t->opts);
+	s->t->opts = sending_opts_json(o);
+	return 0;
+}
+
+static int measure(struct sending *s, struct err *err)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < s->vols.n; i++) {
+		struct volume_size size;
+		json_t *f = sending_volume(s, s->vols.v[i]->name);
+		int r = volume_size(s->vols.v[i], &size, err);
+
+		if (r < 0)
+			return r;
+		json_put_str(f, "path", s->vols.v[i]->path);
+		json_put_u64(f, "bytes", size.bytes);
+		json_put_u64(f, "inodes", size.inodes);
+		total += size.bytes;
+	}
+	json_put_u64(s->t->facts, "bytes", total);
+	return 0;
+}
+
+int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
+	struct sending **ret, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = xnew(struct sending);
+	_cleanup_json_ json_t *hello = NULL;
+	struct own own;
+	int r;
+
+	s->m = m;
+	s->o = *o;
+	s->lock = -1;
+	s->phases = json_array();
+	if (!s->o.bwlimit)
+		s->o.bwlimit = m->cfg->bwlimit;
+	rate_init(&s->rate, s->o.bwlimit);
+	if (!container_name_ok(ct))
+		return err_set(err, ERR_INVALID, "'%s' can't be a container's name", ct);
+	r = move_lock(m, ct, false, &s->lock, err);
+	if (r >= 0)
+		r = check_not_sent(m, ct, err);
+	if (r >= 0)
+		r = check_ours(m, ct, &own, err);
+	if (r >= 0)
+		r = runtime_load(ct, &s->c, err);
+	if (r >= 0)
+		r = places_volumes(s->c, &s->vols, err);
+	if (r >= 0)
+		r = new_transfer(s, ct, &own, err);
+	if (r < 0)
+		return r;
+	sending_phase(s, "config", 0);
+	s->peer = peer_new(m, o->host, s->t->user, o->port, o->accept_new_host_key);
+	s->peer->patience = 0; /* an operator waits for this: say at once what is wrong */
+	r = peer_hello(s->peer, &hello, err);
+	if (r >= 0)
+		r = measure(s, err);
+	if (r < 0)
+		return r;
+	s->peer->patience = 30 * USEC_PER_SEC;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+int reserve_record(struct sending *s, struct err *err)
+{
+	int r = move_close_arrived(s->m, s->t->ct, err);
+
+	return r < 0 ? r : transfer_insert(s->m->st, s->t, err);
+}
+
+static json_t *volumes_json(struct sending *s)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < s->vols.n; i++) {
+		const json_t *f = sending_volume(s, s->vols.v[i]->name);
+		json_t *v = json_object();
+
+		json_put_str(v, "name", s->vols.v[i]->name);
+		json_put_str(v, "driver", s->vols.v[i]->driver->name);
+		json_put_u64(v, "bytes", json_get_u64(f, "bytes", 0));
+		json_put_u64(v, "inodes", json_get_u64(f, "inodes", 0));
+		json_put_bool(v, "native", volume_can(s->vols.v[i], STORAGE_INCREMENTAL));
+		json_array_append_new(a, v);
+	}
+	return a;
+}
+
+static json_t *refused_json(const struct container *c)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < c->refused.n; i++)
+		json_array_append_new(
+			a, json_pack("[s,s,s]", c->refused.v[i].key, c->refused.v[i].value,
+				   c->refused.v[i].reason ? c->refused.v[i].reason : ""));
+	return a;
+}
+
+static json_t *skel_json(struct sending *s)
+{
+	json_t *o = json_object(), *ct = container_json(s->c);
+
+	json_put_str(ct, "name", s->t->peer_ct);
+	if (!s->o.network)
+		json_object_set_new(ct, "netifs", json_array());
+	json_put_u64(o, "protocol", VERB_PROTOCOL);
+	json_put_str(o, "version", WHERRY_VERSION);
+	json_put_str(o, "token", s->t->token);
+	json_put_str(o, "source", state_node_id(s->m->st));
+	json_put_u64(o, "epoch", s->t->epoch);
+	json_put_str(o, "pool", s->o.to_pool);
+	json_put_str(o, "passphrase", s->o.passphrase);
+	json_put_bool(o, "clone", s->o.clone);
+	json_object_set_new(o, "ct", ct);
+	json_object_set_new(o, "refused", refused_json(s->c));
+	json_object_set_new(o, "volumes", volumes_json(s));
+	return o;
+}
+
+static int take_methods(struct sending *s, const json_t *answer, struct err *err)
+{
+	const json_t *list = json_object_get(answer, "volumes"), *v;
+	size_t i, known = 0;
+
+	json_array_foreach(list, i, v)
+	{
+		const char *name = json_get_str(v, "name"), *method = json_get_str(v, "method");
+
+		for (size_t k = 0; name && method && k < s->vols.n; k++)
+			if (!strcmp(s->vols.v[k]->name, name) &&
+				(!strcmp(method, "tree") ||
+					!strcmp(method, s->vols.v[k]->driver->name))) {
+				json_put_str(sending_volume(s, name), "method", method);
+				known++;
+			}
+	}
+	if (known != s->vols.n)
+		return err_set(err, ERR_PROTOCOL,
+			"%s did not say how each volume of '%s' is to be sent", s->t->peer,
+			s->t->ct);
+	return 0;
+}
+
+int reserve_run(struct sending *s, struct err *err)
+{
+	const char *const words[] = {"receive", "skel", s->o.to_pool ? s->o.to_pool : "-", NULL};
+	_cleanup_json_ json_t *answer = NULL, *input = NULL;
+	int r;
+
+	r = runtime_guard(s->t->ct, true, err);
+	if (r >= 0)
+		r = fault_point("reserve.guarded", err);
+	if (r < 0)
+		return r;
+	input = skel_json(s);
+	r = peer_call(s->peer, words, input, &answer, err);
+	if (r >= 0)
+		r = fault_point("reserve.answered", err);
+	if (r >= 0)
+		r = take_methods(s, answer, err);
+	if (r < 0)
+		return r;
+	json_put_str(s->t->facts, "peer_pool", json_get_str(answer, "pool"));
+	s->t->phase = TRANSFER_CONFIG;
+	return transfer_save(s->m->st, s->t, err);
+}
+
+int reserve_tell_cancel(struct move_ctx *m, struct transfer *t, struct err *err)
+{
+	const char *const words[] = {"receive", "cancel", t->token, NULL};
+	_cleanup_peer_ struct peer *p = peer_new(m, t->peer, t->user, t->port, false);
+	_cleanup_json_ json_t *answer = NULL;
+	int r;
+
+	p->patience = 0;
+	r = peer_call(p, words, NULL, &answer, err);
+	if (r < 0)
+		return r;
+	json_object_del(t->facts, "tell_cancel");
+	return transfer_save(m->st, t, err);
+}
+
+static void add_history(struct sending *s)
+{
+	json_t *d = json_object();
+
+	json_put_str(d, "to", s->t->peer);
+	json_put_str(d, "who", s->m->who);
+	json_put_str(d, "token", s->t->token);
+	move_history(s->m, s->t->ct, "cancelled", d);
+}
+
+/* Ours first, durably: from then on the token is dead here, whatever the peer has heard. */
+static int end_here(struct sending *s, bool tell, struct err *err)
+{
+	int r;
+
+	if (tell)
+		json_put_bool(s->t->facts, "tell_cancel", true);
+	if (s->t->phase < TRANSFER_CANCELLED)
+		s->t->phase = TRANSFER_CANCELLED;
+	r = transfer_save(s->m->st, s->t, err);
+	if (r < 0)
+		return r;
+	add_history(s);
+	r = places_transfer_dir_remove(s->t->token, err);
+	return r < 0 ? r : runtime_guard(s->t->ct, false, err);
+}
+
+int reserve_undo(struct sending *s, struct err *err)
+{
+	struct err e = ERR_INIT;
+	bool tell = !s->o.local;
+	int r;
+
+	if (!tell)
+		return end_here(s, false, err);
+	peer_drop(s->peer);
+	r = end_here(s, true, err);
+	if (r < 0)
+		return r;
+	if (reserve_tell_cancel(s->m, s->t, &e) >= 0)
+		return 0;
+	log_warning("cancel on %s: %s", s->t->peer, e.text);
+	if (s->o.force)
+		json_object_del(s->t->facts, "tell_cancel");
+	move_say(s->m, "%s could not be told (%s): %s", s->t->peer, e.text,
+		s->o.force ? "what has arrived there stays there"
+			   : "wherryd will tell it when it answers again");
+	return s->o.force ? transfer_save(s->m->st, s->t, err) : 0;
+}

@@ -1,0 +1,126 @@
+/* What both sides know of a send, and what is safe to do: `ct send status` and `ct send resolve`.
+ */
+#include "move/send.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "move/handover.h"
+
+struct view {
+	_Bool asked;
+	enum handoff_peer peer;
+	struct own own;
+	struct err peer_err;
+};
+
+static char *advice(const struct sending *s, const struct view *v)
+{
+	const char *ct = s->t->ct, *host = s->t->peer;
+
+	if (v->own.kind != OWN_RELEASED || s->t->phase == TRANSFER_DONE) {
+		_cleanup_free_ char *next = sending_next(s->t);
+
+		return xasprintf("container '%s' is not in doubt: next is %s", ct, next);
+	}
+	if (!v->asked)
+		return xasprintf("%s can't be asked (%s). The container stays down here. wherryd "
+				 "keeps asking. If %s is destroyed and "
+				 "will never run again, take the container back with `wherry ct "
+				 "own --force %s`: were it "
+				 "running there after all, it would run twice",
+			host, v->peer_err.text, host, ct);
+	switch (handoff_source_next(
+		&(struct handoff_source){.own = v->own.kind, .peer = v->peer})) {
+	case HANDOFF_DONE:
+		return xasprintf(
+			"%s owns it: `wherry ct send resolve %s` finishes the send", host, ct);
+	case HANDOFF_COMMIT:
+		return xasprintf("%s is prepared and waits for the commit: `wherry ct send resolve "
+				 "%s` sends it",
+			host, ct);
+	case HANDOFF_WAIT: return xasprintf("it is starting on %s", host);
+	case HANDOFF_GIVEN_BACK:
+		return xasprintf("%s promised never to run it: `wherry ct send resolve %s` starts "
+				 "it here again",
+			host, ct);
+	default:
+		return xasprintf("%s has no record of this send (says '%s'). Look there with "
+				 "`wherry ct show %s`. Only if it does not "
+				 "run there, take it back here with `wherry ct own --force %s`; if "
+				 "it does run there, remove it here with "
+				 "`wherry ct delete --force %s`",
+			host, handoff_peer_name(v->peer), s->t->peer_ct, ct, ct);
+	}
+}
+
+static int look(struct sending *s, struct view *v, struct err *err)
+{
+	int r = own_get(s->m->st, s->t->ct, &v->own, err);
+
+	if (r < 0)
+		return r;
+	s->peer->patience = 0;
+	v->peer = PEER_UNKNOWN;
+	v->asked = peer_status(s->peer, s->t->token, &v->peer, NULL, &v->peer_err) >= 0;
+	return 0;
+}
+
+static json_t *describe(struct sending *s, const struct view *v)
+{
+	json_t *o = json_object();
+	_cleanup_free_ char *next = sending_next(s->t), *text = advice(s, v);
+
+	json_put_str(o, "ct", s->t->ct);
+	json_put_str(o, "peer", s->t->peer);
+	json_put_str(o, "phase", transfer_phase_name(s->t->phase));
+	json_put_str(o, "own", own_kind_name(v->own.kind));
+	json_put_u64(o, "epoch", v->own.epoch);
+	json_put_str(o, "peer_state", handoff_peer_name(v->peer));
+	json_put_str(o, "peer_error", v->asked ? NULL : v->peer_err.text);
+	json_put_str(o, "next", next);
+	json_put_str(o, "advice", text);
+	return o;
+}
+
+int send_status(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	struct view v = {.peer_err = ERR_INIT};
+	struct send_opts o;
+	int r;
+
+	send_opts_init(&o);
+	r = sending_open(m, ct, &o, &s, err);
+	if (r >= 0)
+		r = look(s, &v, err);
+	if (r < 0)
+		return r;
+	*ret = describe(s, &v);
+	return 0;
+}
+
+int send_resolve(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	struct view v = {.peer_err = ERR_INIT};
+	enum handover_outcome outcome;
+	int r = sending_open(m, ct, o, &s, err);
+
+	if (r >= 0)
+		r = look(s, &v, err);
+	if (r < 0)
+		return r;
+	if (v.own.kind == OWN_RELEASED && s->t->phase == TRANSFER_COMMITTED && v.asked &&
+		v.peer != PEER_NONE && v.peer != PEER_STAGED) {
+		r = handover_run(s, 0, false, &outcome, err);
+		if (r < 0 && outcome == HANDOVER_PENDING)
+			return r;
+		err_clear(err);
+		r = look(s, &v, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = describe(s, &v);
+	return 0;
+}

@@ -1,0 +1,446 @@
+#include "move/send.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cancel.h"
+#include "base/fault.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "move/handover.h"
+#include "move/pass.h"
+#include "move/reserve.h"
+#include "move/retire.h"
+#include "runtime/runtime.h"
+
+#define PASS_PATIENCE	(60 * USEC_PER_SEC)
+#define COMMIT_PATIENCE (60 * USEC_PER_SEC)
+#define ROUND_ENOUGH                                                                               \
+	(400 * USEC_PER_MSEC) /* a pass as short as that: the stop won't get shorter by another */
+
+void send_opts_init(struct send_opts *o)
+{
+	*o = (struct send_opts){.network = true,
+		.snapshots = true,
+		.consistent = true,
+		.restart = true,
+		.start = true,
+		.compress = 0};
+}
+
+static int step_rootfs(void *ctx, struct err *err)
+{
+	struct sending *s = ctx;
+	struct pass p = {.patience = PASS_PATIENCE};
+	int r;
+
+	sending_phase(s, "rootfs", json_get_u64(s->t->facts, "bytes", 0));
+	r = pass_run(s, &p, err);
+	sending_phase_end(s);
+	return r < 0 ? r : transfer_set_phase(s->m->st, s->t, TRANSFER_BASE, err);
+}
+
+static int step_sync(void *ctx, struct err *err)
+{
+	struct sending *s = ctx;
+	struct pass p = {.patience = PASS_PATIENCE};
+	int r;
+
+	sending_phase(s, "sync", 0);
+	r = pass_run(s, &p, err);
+	sending_phase_end(s);
+	return r < 0 ? r : transfer_set_phase(s->m->st, s->t, TRANSFER_INCREMENTAL, err);
+}
+
+static int step_state(void *ctx, struct err *err)
+{
+	struct sending *s = ctx;
+	enum handover_outcome outcome;
+
+	if (sending_is_clone(s))
+		return handover_clone(s, err);
+	return handover_run(s, COMMIT_PATIENCE, false, &outcome, err);
+}
+
+static int undo_rootfs(void *ctx, struct err *err)
+{
+	return pass_forget(ctx, err);
+}
+
+/* A crash in the middle of the state step left `releasing`: nobody else can have it yet. */
+static int undo_state(void *ctx, struct err *err)
+{
+	struct sending *s = ctx;
+	enum handover_outcome outcome;
+	struct own own;
+	int r = own_get(s->m->st, s->t->ct, &own, err);
+
+	if (r < 0 || own.kind != OWN_RELEASING)
+		return r;
+	return handover_run(s, 0, true, &outcome, err);
+}
+
+static int step_reserve(void *ctx, struct err *err)
+{
+	return reserve_run(ctx, err);
+}
+
+static int undo_reserve(void *ctx, struct err *err)
+{
+	return reserve_undo(ctx, err);
+}
+
+static int step_cleanup(void *ctx, struct err *err)
+{
+	return retire_run(ctx, err);
+}
+
+static const struct step send_steps[] = {
+	{"config", "reserve the name and the place on the destination, define the container there",
+		"remove all of it there, forget the send here", 0, step_reserve, undo_reserve},
+	{"rootfs", "send a first copy of every volume while the container runs",
+		"remove the snapshots made here", 0, step_rootfs, undo_rootfs},
+	{"sync", "send what has changed since, while the container runs",
+		"remove the snapshots made here", 0, step_sync, NULL},
+	{"state",
+		"stop the container, send the last changes, hand it over, start it there, check "
+		"its health",
+		"start it here again", STEP_COMMIT, step_state, undo_state},
+	{"cleanup", "remove the container and the send's snapshots here", NULL, STEP_FORWARD_ONLY,
+		step_cleanup, NULL},
+	{NULL, NULL, NULL, 0, NULL, NULL},
+};
+
+static void make_plan(struct sending *s)
+{
+	s->plan = (struct plan){.m = s->m, .token = s->t->token, .steps = send_steps, .ctx = s};
+}
+
+static int wrong_order(const struct sending *s, const char *step, struct err *err)
+{
+	_cleanup_free_ char *next = sending_next(s->t);
+
+	return err_set(err, ERR_STATE,
+		"container '%s': '%s' is not possible now, its send to %s is in state '%s': next "
+		"is %s",
+		s->t->ct, step, s->t->peer, transfer_phase_name(s->t->phase), next);
+}
+
+static int open_in(struct move_ctx *m, const char *ct, const struct send_opts *o, const char *step,
+	enum transfer_phase from, enum transfer_phase to, struct sending **ret, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	int r = sending_open(m, ct, o, &s, err);
+
+	if (r < 0)
+		return r;
+	if (s->t->phase < from || s->t->phase > to)
+		return wrong_order(s, step, err);
+	make_plan(s);
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+static int run_loaded(struct sending *s, const char *step, struct err *err)
+{
+	int r = sending_load(s, err);
+
+	return r < 0 ? r : plan_step(&s->plan, step, err);
+}
+
+static int one_step(struct move_ctx *m, const char *ct, const struct send_opts *o, const char *step,
+	enum transfer_phase from, enum transfer_phase to, json_t **ret, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	int r = open_in(m, ct, o, step, from, to, &s, err);
+
+	if (r < 0)
+		return r;
+	r = run_loaded(s, step, err);
+	if (r < 0)
+		return r;
+	*ret = sending_report(s);
+	return 0;
+}
+
+int send_rootfs(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	return one_step(m, ct, o, "rootfs", TRANSFER_CONFIG, TRANSFER_CONFIG, ret, err);
+}
+
+int send_sync(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	return one_step(m, ct, o, "sync", TRANSFER_BASE, TRANSFER_INCREMENTAL, ret, err);
+}
+
+/* Options of the state step override what was said at config, and later steps see them. */
+static int note_state_opts(struct sending *s, const struct send_opts *o, struct err *err)
+{
+	json_put_bool(s->t->opts, "clone", s->o.clone);
+	json_put_bool(s->t->opts, "start", o->start && json_get_bool(s->t->opts, "start", true));
+	s->o.consistent = o->consistent && json_get_bool(s->t->opts, "consistent", true);
+	s->o.restart = o->restart && json_get_bool(s->t->opts, "restart", true);
+	return transfer_save(s->m->st, s->t, err);
+}
+
+int send_state(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	int r = open_in(m, ct, o, "state", TRANSFER_BASE, TRANSFER_INCREMENTAL, &s, err);
+
+	if (r < 0)
+		return r;
+	r = note_state_opts(s, o, err);
+	if (r >= 0)
+		r = run_loaded(s, "state", err);
+	if (r < 0)
+		return r;
+	*ret = sending_report(s);
+	return 0;
+}
+
+int send_cleanup(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	int r = open_in(m, ct, o, "cleanup", TRANSFER_DONE, TRANSFER_DONE, &s, err);
+
+	if (r >= 0)
+		r = plan_step(&s->plan, "cleanup", err);
+	if (r < 0)
+		return r;
+	*ret = sending_report(s);
+	return 0;
+}
+
+static int describe_plan(struct sending *s, json_t **ret)
+{
+	json_t *r = sending_report(s);
+
+	json_object_set_new(r, "plan", plan_json(send_steps));
+	json_put_u64(r, "volume_bytes", json_get_u64(s->t->facts, "bytes", 0));
+	*ret = r;
+	return 0;
+}
+
+int send_config(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	struct err undo_err = ERR_INIT;
+	int r = reserve_check(m, ct, o, &s, err);
+
+	if (r < 0)
+		return r;
+	if (o->dry_run)
+		return describe_plan(s, ret);
+	r = reserve_record(s, err);
+	if (r < 0)
+		return r;
+	make_plan(s);
+	r = plan_step(&s->plan, "config", err);
+	if (r < 0) {
+		if (plan_undo(&s->plan, &undo_err) < 0)
+			log_warning("%s", undo_err.text);
+		return r;
+	}
+	*ret = sending_report(s);
+	return 0;
+}
+
+/* Somebody runs a step of this send: ask it to stop, as a terminal's ^C would, and wait until it
+ * has. */
+static int lock_for_cancel(struct move_ctx *m, const char *ct, struct err *err)
+{
+	int fd = -1, r = move_lock(m, ct, false, &fd, err);
+
+	if (r == -ERR_BUSY) {
+		err_clear(err);
+		move_lock_interrupt(ct, "ct.send");
+		r = move_lock(m, ct, true, &fd, err);
+	}
+	if (fd >= 0)
+		close(fd);
+	return r < 0 ? r : 0;
+}
+
+static int may_cancel(const struct sending *s, struct err *err)
+{
+	struct own own;
+	int r = own_get(s->m->st, s->t->ct, &own, err);
+
+	if (r < 0)
+		return r;
+	if (own.kind == OWN_RELEASED || s->t->phase == TRANSFER_COMMITTED)
+		return err_set(err, ERR_STATE,
+			"container '%s' was handed over to %s, that can't be cancelled any more: "
+			"see `wherry ct send "
+			"resolve %s`",
+			s->t->ct, s->t->peer, s->t->ct);
+	if (s->t->phase >= TRANSFER_DONE)
+		return wrong_order(s, "cancel", err);
+	return 0;
+}
+
+int send_cancel(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	int r = lock_for_cancel(m, ct, err);
+
+	if (r < 0)
+		return r;
+	r = sending_open(m, ct, o, &s, err);
+	if (r == -ERR_STATE) {
+		/* The one-shot send that was interrupted has cancelled by itself. */
+		err_clear(err);
+		*ret = json_pack(
+			"{s:s,s:s}", "ct", ct, "phase", transfer_phase_name(TRANSFER_CANCELLED));
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = may_cancel(s, err);
+	if (r < 0)
+		return r;
+	make_plan(s);
+	r = plan_undo(&s->plan, err);
+	if (r < 0)
+		return r;
+	*ret = sending_report(s);
+	return 0;
+}
+
+/* More passes while they shorten the stop: until one is short enough, or no shorter than the one
+ * before. */
+static int sync_rounds(struct sending *s, struct err *err)
+{
+	usec_t last = CLOCK_NEVER;
+
+	for (uint32_t i = 0; i < s->m->cfg->sync_rounds; i++) {
+		usec_t began = clock_now(), took;
+		int r = plan_step(&s->plan, "sync", err);
+
+		if (r < 0)
+			return r;
+		took = clock_now() - began;
+		if (took < ROUND_ENOUGH || took * 10 > last * 9)
+			break;
+		last = took;
+	}
+	return 0;
+}
+
+static int before_commit(struct sending *s, struct err *err)
+{
+	int r = 0;
+
+	if (s->t->phase == TRANSFER_NEW)
+		r = plan_step(&s->plan, "config", err);
+	if (r >= 0 && s->t->phase == TRANSFER_CONFIG)
+		r = plan_step(&s->plan, "rootfs", err);
+	if (r >= 0)
+		r = sync_rounds(s, err);
+	if (r >= 0)
+		r = cancel_check(err);
+	return r;
+}
+
+/* Everything before the commit that fails is cancelled; after it there is no way back, only
+ * recovery. */
+static int cancel_failed(struct sending *s, int failed, struct err *err)
+{
+	struct err undo_err = ERR_INIT;
+	struct own own;
+
+	if (s->t->phase >= TRANSFER_COMMITTED && s->t->phase < TRANSFER_REFUSED &&
+		!sending_is_clone(s))
+		return failed;
+	if (own_get(s->m->st, s->t->ct, &own, &undo_err) < 0 || own.kind == OWN_RELEASED)
+		return failed;
+	if (s->o.keep_partial) {
+		move_say(s->m,
+			"what has arrived on %s is kept: go on with `wherry ct send %s %s`, or "
+			"`wherry ct send cancel %s`",
+			s->t->peer, s->t->ct, s->t->peer, s->t->ct);
+		return failed;
+	}
+	if (plan_undo(&s->plan, &undo_err) < 0)
+		move_say(s->m, "%s", undo_err.text);
+	return failed;
+}
+
+int send_continue(struct sending *s, json_t **ret, struct err *err)
+{
+	int r;
+
+	make_plan(s);
+	s->o.consistent = json_get_bool(s->t->opts, "consistent", true);
+	s->o.restart = json_get_bool(s->t->opts, "restart", true);
+	s->o.keep_partial = json_get_bool(s->t->opts, "keep_partial", false);
+	r = sending_load(s, err);
+	if (r >= 0 && s->t->phase < TRANSFER_COMMITTED) {
+		r = before_commit(s, err);
+		if (r >= 0)
+			r = plan_step(&s->plan, "state", err);
+		if (r < 0)
+			return cancel_failed(s, r, err);
+	}
+	if (r >= 0 && s->t->phase == TRANSFER_DONE)
+		r = plan_step(&s->plan, "cleanup", err);
+	if (r < 0)
+		return r;
+	*ret = sending_report(s);
+	return 0;
+}
+
+/* A one-shot send that kept its partial copy, or whose node went down: the same command goes on
+ * with it. */
+static int reopen(struct move_ctx *m, const char *ct, const struct send_opts *o,
+	struct sending **ret, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	int r = sending_open(m, ct, o, &s, err);
+
+	if (r < 0)
+		return r;
+	if (strcmp(s->t->peer, o->host) || !json_get_bool(s->t->opts, "now", false)) {
+		_cleanup_free_ char *next = sending_next(s->t);
+
+		return err_set(err, ERR_STATE,
+			"container '%s' is already being sent to %s, step by step: next is %s, or "
+			"`wherry ct send cancel %s`",
+			ct, s->t->peer, next, ct);
+	}
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+int send_now(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	_cleanup_transfer_ struct transfer *open = NULL;
+	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &open, err);
+
+	if (r >= 0 && !o->dry_run) {
+		r = reopen(m, ct, o, &s, err);
+		return r < 0 ? r : send_continue(s, ret, err);
+	}
+	if (r < 0 && r != -ERR_NOT_FOUND)
+		return r;
+	err_clear(err);
+	r = reserve_check(m, ct, o, &s, err);
+	if (r < 0)
+		return r;
+	if (o->dry_run)
+		return describe_plan(s, ret);
+	json_put_bool(s->t->opts, "now", true);
+	r = reserve_record(s, err);
+	if (r < 0)
+		return r;
+	return send_continue(s, ret, err);
+}

@@ -1,0 +1,378 @@
+#include "move/staging.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fault.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "runtime/runtime.h"
+
+#define VOLUMES_MAX 32
+#define REFUSED_MAX 256
+/* What a filesystem wants beyond the bytes: metadata, and room for what changes meanwhile. */
+#define SPACE_FACTOR_PERCENT 103
+#define SPACE_EXTRA	     (UINT64_C(16) << 20)
+
+struct skel {
+	uint64_t protocol, epoch;
+	char *token, *version, *source, *pool, *passphrase;
+	bool clone;
+	json_t *ct, *refused, *volumes;
+};
+
+static const struct json_field skel_fields[] = {
+	JSON_U64(struct skel, protocol, "protocol", JSON_REQUIRED, 1, 1000),
+	JSON_U64(struct skel, epoch, "epoch", JSON_REQUIRED, 0, INT64_MAX),
+	JSON_STR(struct skel, token, "token", JSON_REQUIRED, 40),
+	JSON_STR(struct skel, version, "version", 0, 64),
+	JSON_STR(struct skel, source, "source", 0, 64),
+	JSON_STR(struct skel, pool, "pool", 0, 64),
+	JSON_STR(struct skel, passphrase, "passphrase", 0, 1024),
+	JSON_BOOL(struct skel, clone, "clone", 0),
+	JSON_ANY(struct skel, ct, "ct", JSON_REQUIRED),
+	JSON_ANY(struct skel, refused, "refused", 0),
+	JSON_ANY(struct skel, volumes, "volumes", JSON_REQUIRED),
+	JSON_END,
+};
+
+static void skel_done(struct skel *s)
+{
+	free(s->token);
+	free(s->version);
+	free(s->source);
+	free(s->pool);
+	free(s->passphrase);
+	json_decref(s->ct);
+	json_decref(s->refused);
+	json_decref(s->volumes);
+}
+
+static bool token_ok(const char *t)
+{
+	size_t n = strspn(t, "0123456789abcdef");
+
+	return n == 40 && !t[n];
+}
+
+static int check_skel(const struct skel *s, struct err *err)
+{
+	if (s->protocol != VERB_PROTOCOL)
+		return err_set(err, ERR_PROTOCOL,
+			"this node speaks protocol %d, not %llu: upgrade the older Wherry",
+			VERB_PROTOCOL, (unsigned long long)s->protocol);
+	if (!token_ok(s->token))
+		return err_set(err, ERR_PROTOCOL, "the token of the transfer is malformed");
+	if (!json_is_array(s->volumes) || json_array_size(s->volumes) > VOLUMES_MAX)
+		return err_set(err, ERR_PROTOCOL, "the list of volumes is malformed");
+	if (s->refused && (!json_is_array(s->refused) || json_array_size(s->refused) > REFUSED_MAX))
+		return err_set(err, ERR_PROTOCOL, "the list of refused options is malformed");
+	return 0;
+}
+
+/* Configuration that reaches out of the container comes in only if the key's owner said so. */
+static int check_options(
+	const struct receiving *r, const struct skel *s, struct container *c, struct err *err)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(s->refused, i, o)
+	{
+		const char *key = json_string_value(json_array_get(o, 0)),
+			   *value = json_string_value(json_array_get(o, 1));
+		const char *reason = json_string_value(json_array_get(o, 2));
+
+		if (!key || !value || strlen(key) > 256 || strlen(value) > 4096 ||
+			strpbrk(key, "\n\r") || strpbrk(value, "\n\r"))
+			return err_set(
+				err, ERR_PROTOCOL, "the list of refused options is malformed");
+		if (!r->key.allow_refused) {
+			_cleanup_free_ char *k = str_escape(key, strlen(key)),
+					    *v = str_escape(value, strlen(value));
+			_cleanup_free_ char *why = str_escape(
+				reason ? reason : "", reason ? strnlen(reason, 200) : 0);
+
+			return err_set(err, ERR_UNSUPPORTED,
+				"container '%s' has '%s = %s', which reaches out of the container "
+				"(%s): remove it, or let key '%s' "
+				"bring such lines (receive authorized-keys add "
+				"--allow-host-config)",
+				c->name, k, v, why, r->key.name);
+		}
+		option_add(&c->options, key, value, NULL);
+	}
+	return 0;
+}
+
+static int check_name_free(struct receiving *r, const char *ct, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	bool exists;
+	int res = runtime_exists(ct, &exists, err);
+
+	if (res < 0)
+		return res;
+	if (exists)
+		return err_set(err, ERR_EXISTS,
+			"there is a container '%s' on the destination already: delete it there, or "
+			"send "
+			"with --as-id NAME",
+			ct);
+	res = transfer_open_of(r->m->st, TRANSFER_DESTINATION, ct, &t, err);
+	if (res >= 0 && t->phase < TRANSFER_DONE)
+		return err_set(err, ERR_BUSY,
+			"a container '%s' is just arriving on the destination from elsewhere", ct);
+	err_clear(err);
+	return 0;
+}
+
+static int check_space(const struct receiving *r, const struct skel *s, struct err *err)
+{
+	struct pool_space space;
+	uint64_t bytes = 0, inodes = 0;
+	const json_t *v;
+	size_t i;
+	int res = pool_space(r->pool, &space, err);
+
+	if (res < 0)
+		return res;
+	json_array_foreach(s->volumes, i, v)
+	{
+		uint64_t b = json_get_u64(v, "bytes", 0), n = json_get_u64(v, "inodes", 0);
+
+		if (b > INT64_MAX / 256 || n > INT64_MAX / 256)
+			return err_set(err, ERR_PROTOCOL, "the size of a volume is malformed");
+		bytes += b;
+		inodes += n;
+	}
+	bytes = bytes / 100 * SPACE_FACTOR_PERCENT + SPACE_EXTRA;
+	if (bytes > space.bytes_free) {
+		char need[NUM_HUMAN_MAX], have[NUM_HUMAN_MAX];
+
+		return err_set(err, ERR_NO_SPACE,
+			"pool '%s' on the destination has %s free, the container needs %s: make "
+			"room there, or name another pool with --to-pool",
+			r->pool->name, num_human_size(space.bytes_free, have),
+			num_human_size(bytes, need));
+	}
+	if (inodes > space.inodes_free)
+		return err_set(err, ERR_NO_SPACE,
+			"pool '%s' on the destination has %llu inodes free, the container needs "
+			"%llu",
+			r->pool->name, (unsigned long long)space.inodes_free,
+			(unsigned long long)inodes);
+	return 0;
+}
+
+static void map_bridges(const struct receiving *r, struct container *c)
+{
+	for (size_t i = 0; i < c->netifs.n; i++) {
+		struct netif *n = &c->netifs.v[i];
+		char *to;
+
+		if (!n->link)
+			continue;
+		to = xstrdup(config_bridge(r->m->cfg, n->link));
+		free(n->link);
+		n->link = to;
+	}
+}
+
+/* btrfs to btrfs goes natively, anything else through the tree engine. Native streams carry ids as
+ * they are on disk, so the maps must agree: they do, because a container is defined here with the
+ * map it came with. */
+static json_t *choose_methods(
+	const struct receiving *r, const struct skel *s, const struct container *c, struct err *err)
+{
+	json_t *out = json_object(), *v;
+	size_t i;
+
+	json_array_foreach(s->volumes, i, v)
+	{
+		const char *name = json_get_str(v, "name"), *driver = json_get_str(v, "driver");
+		bool native = json_get_bool(v, "native", false) && driver &&
+			      !strcmp(driver, r->pool->driver) && !strcmp(driver, "btrfs");
+
+		if (!name || !container_volume(c, name) || json_object_get(out, name)) {
+			json_decref(out);
+			err_set(err, ERR_PROTOCOL,
+				"the list of volumes does not fit the container");
+			return NULL;
+		}
+		json_object_set_new(out, name,
+			json_pack("{s:s,s:b}", "method", native ? "btrfs" : "tree", "native",
+				native));
+	}
+	if (json_object_size(out) == c->volumes.n)
+		return out;
+	json_decref(out);
+	err_set(err, ERR_PROTOCOL, "the list of volumes does not fit the container");
+	return NULL;
+}
+
+static json_t *answer(const struct receiving *r)
+{
+	json_t *o = json_object(), *list = json_array(), *f;
+	const char *name;
+
+	json_put_str(o, "token", r->t->token);
+	json_put_str(o, "ct", r->t->ct);
+	json_put_str(o, "pool", r->pool->name);
+	json_object_foreach(json_object_get(r->t->facts, "volumes"), name, f)
+	{
+		json_t *v = json_object();
+
+		json_put_str(v, "name", name);
+		json_put_str(v, "method", json_get_str(f, "method"));
+		json_put_str(v, "driver", r->pool->driver);
+		json_array_append_new(list, v);
+	}
+	json_object_set_new(o, "volumes", list);
+	return o;
+}
+
+static int record(struct receiving *r, const struct skel *s, const struct container *c,
+	json_t *volumes, struct err *err)
+{
+	struct own own = {.kind = OWN_STAGED, .epoch = s->epoch};
+	int res;
+
+	r->t = transfer_new(TRANSFER_DESTINATION, c->name);
+	snprintf(r->t->token, sizeof(r->t->token), "%s", s->token);
+	snprintf(r->t->peer, sizeof(r->t->peer), "%s", r->address);
+	snprintf(r->t->key, sizeof(r->t->key), "%s", r->key.name);
+	r->t->epoch = s->epoch;
+	json_object_set_new(r->t->facts, "ct", container_json(c));
+	json_object_set_new(r->t->facts, "volumes", volumes);
+	json_put_str(r->t->facts, "pool", r->pool->name);
+	json_put_bool(r->t->facts, "clone", s->clone);
+	json_put_bool(r->t->facts, "defined", true);
+	snprintf(own.ct, sizeof(own.ct), "%s", c->name);
+	snprintf(own.token, sizeof(own.token), "%s", s->token);
+	snprintf(own.peer, sizeof(own.peer), "%s", r->address);
+	res = move_close_arrived(r->m, c->name, err);
+	if (res >= 0)
+		res = state_begin(r->m->st, err);
+	if (res < 0)
+		return res;
+	res = transfer_insert(r->m->st, r->t, err);
+	if (res >= 0)
+		res = own_set(r->m->st, &own, err);
+	if (res >= 0 && r->key.single_use)
+		res = auth_key_set_in_use(r->m->st, r->key.name, true, err);
+	if (res >= 0)
+		return state_commit(r->m->st, err);
+	state_rollback(r->m->st);
+	return res;
+}
+
+static int define(struct receiving *r, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	int res = receiving_model(r, &c, err);
+
+	if (res >= 0)
+		res = fault_point("staging.recorded", err);
+	if (res >= 0)
+		res = runtime_define(c, true, r->key.allow_refused, err);
+	if (res >= 0)
+		res = fault_point("staging.defined", err);
+	return res < 0 ? res : transfer_set_phase(r->m->st, r->t, TRANSFER_CONFIG, err);
+}
+
+/* The answer to an earlier skel was lost: the same again. A token whose transfer has ended stays
+ * dead. */
+static int answer_again(struct receiving *r, json_t **ret, struct err *err)
+{
+	int res = receiving_pool(r, err);
+
+	if (res < 0)
+		return res;
+	if (!transfer_is_open(r->t))
+		return err_set(err, ERR_STATE, "that transfer has ended (%s): begin a new one",
+			transfer_phase_name(r->t->phase));
+	if (r->t->phase == TRANSFER_NEW) {
+		res = receiving_lock(r, err);
+		if (res >= 0)
+			res = define(r, err);
+		if (res < 0)
+			return res;
+	}
+	*ret = answer(r);
+	return 0;
+}
+
+static int stage_new(struct receiving *r, const struct skel *s, struct container *c,
+	const char *pool_word, struct err *err)
+{
+	_cleanup_json_ json_t *volumes = NULL;
+	int res;
+
+	res = auth_key_allows(&r->key, c->name, r->address, s->passphrase, pool_word, err);
+	if (res >= 0)
+		res = check_name_free(r, c->name, err);
+	if (res >= 0)
+		res = places_pool(r->m, pool_word ? pool_word : r->key.pool, &r->pool, err);
+	if (res >= 0)
+		res = check_options(r, s, c, err);
+	if (res < 0)
+		return res;
+	map_bridges(r, c);
+	res = runtime_preflight(c, err);
+	if (res >= 0)
+		res = check_space(r, s, err);
+	if (res < 0)
+		return res;
+	volumes = choose_methods(r, s, c, err);
+	if (!volumes)
+		return -ERR_PROTOCOL;
+	res = move_lock(r->m, c->name, false, &r->lock, err);
+	if (res >= 0)
+		res = record(r, s, c, TAKE_PTR(volumes), err);
+	if (res < 0)
+		return res;
+	return define(r, err);
+}
+
+static int stage(struct receiving *r, const struct skel *s, const char *pool_word, json_t **ret,
+	struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	struct err undo_err = ERR_INIT;
+	int res = check_skel(s, err);
+
+	if (res >= 0)
+		res = receiving_find(r, s->token, err);
+	if (res >= 0)
+		return answer_again(r, ret, err);
+	if (res != -ERR_NOT_FOUND)
+		return res;
+	err_clear(err);
+	res = container_from_json(s->ct, &c, err);
+	if (res < 0)
+		return res;
+	res = stage_new(r, s, c, pool_word, err);
+	if (res < 0) {
+		if (r->t && receiving_promise(r, TRANSFER_CANCELLED, &undo_err) < 0)
+			return err_prefix(err, "(and the undo failed: %s)", undo_err.text);
+		return res;
+	}
+	*ret = answer(r);
+	return 0;
+}
+
+int staging_run(struct receiving *r, const char *pool_word, const json_t *json, json_t **ret,
+	struct err *err)
+{
+	struct skel s = {0};
+	int res = json_read(json, skel_fields, JSON_LOOSE, &s, err);
+
+	if (pool_word && !strcmp(pool_word, "-"))
+		pool_word = s.pool && s.pool[0] ? s.pool : NULL;
+	if (res >= 0)
+		res = stage(r, &s, pool_word, ret, err);
+	skel_done(&s);
+	return res;
+}

@@ -1,0 +1,307 @@
+#include "move/takeover.h"
+
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/fault.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "move/health.h"
+#include "node/job.h"
+#include "runtime/runtime.h"
+
+#define DIALOGUE_IDLE                                                                              \
+	(15 * 60 * USEC_PER_SEC) /* the source stops its container meanwhile; ssh notices a dead   \
+				    link */
+#define START_TIMEOUT (60 * USEC_PER_SEC)
+
+json_t *takeover_state(struct receiving *r)
+{
+	json_t *o = json_object();
+	enum ct_state state;
+	struct err ignored = ERR_INIT;
+
+	json_put_str(o, "state", handoff_peer_name(handoff_destination_state(true, r->t->phase)));
+	json_put_str(o, "phase", transfer_phase_name(r->t->phase));
+	json_put_str(o, "ct", r->t->ct);
+	json_put_u64(o, "epoch", r->t->epoch);
+	json_put_str(o, "text", json_get_str(r->t->facts, "refused"));
+	if (runtime_state(r->t->ct, &state, NULL, &ignored) >= 0)
+		json_put_bool(o, "running", state == CT_RUNNING);
+	return o;
+}
+
+/* What the source computed while it read must be what was computed here while it was written. */
+static int compare_digests(struct receiving *r, const json_t *theirs, struct err *err)
+{
+	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
+	const char *name;
+
+	json_object_foreach(all, name, f)
+	{
+		const json_t *t = json_object_get(theirs, name);
+		const char *want = json_get_str(t, "digest"), *have = json_get_str(f, "digest");
+		const char *snap = json_get_str(t, "snapshot"), *last = json_get_str(f, "last");
+
+		if (json_get_bool(f, "native", false)) {
+			if (!snap || !last || strcmp(snap, last))
+				return err_set(err, ERR_STATE,
+					"volume '%s' is at snapshot '%s' here, not at the last one "
+					"sent",
+					name, last ? last : "(none)");
+			continue;
+		}
+		/* A clone of a running container has no moment at which its tree stood still; its
+		 * frames were checked. */
+		if ((!want || !want[0]) && json_get_bool(r->t->facts, "clone", false))
+			continue;
+		if (!want || !have || strcmp(want, have))
+			return err_set(err, ERR_CORRUPT,
+				"volume '%s' differs from the source's: its digest is %s, not %s",
+				name, have ? have : "(none)", want ? want : "(none)");
+	}
+	return 0;
+}
+
+static int settle_volumes(struct receiving *r, struct err *err)
+{
+	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
+	const char *name;
+
+	json_object_foreach(all, name, f)
+	{
+		_cleanup_volume_ struct volume *v = receiving_staged(r, name);
+		int res = json_get_bool(f, "native", false)
+				  ? volume_finish(v, json_get_str(f, "last"), err)
+				  : 0;
+
+		if (res >= 0)
+			res = volume_sync(v, err);
+		if (res < 0)
+			return res;
+	}
+	return 0;
+}
+
+static int prepare(struct receiving *r, const json_t *msg, json_t **ret, struct err *err)
+{
+	int res = receiving_pool(r, err);
+
+	if (res >= 0)
+		res = compare_digests(r, json_object_get(msg, "volumes"), err);
+	if (res >= 0)
+		res = settle_volumes(r, err);
+	if (res >= 0)
+		res = fault_point("takeover.prepared.before", err);
+	if (res >= 0)
+		res = transfer_set_phase(r->m->st, r->t, TRANSFER_PREPARED, err);
+	if (res >= 0)
+		res = fault_point("takeover.prepared.after", err);
+	if (res < 0)
+		return res;
+	*ret = json_pack("{s:{s:I}}", "prepared", "epoch", (json_int_t)r->t->epoch);
+	return 0;
+}
+
+static int write_owner(struct receiving *r, bool start, struct err *err)
+{
+	struct own own = {.kind = OWN_OWNER, .epoch = r->t->epoch + 1};
+	int res = fault_point("takeover.owner.before", err);
+
+	if (res >= 0)
+		res = state_begin(r->m->st, err);
+	if (res < 0)
+		return res;
+	snprintf(own.ct, sizeof(own.ct), "%s", r->t->ct);
+	snprintf(own.token, sizeof(own.token), "%s", r->t->token);
+	snprintf(own.peer, sizeof(own.peer), "%s", r->t->peer);
+	json_put_bool(r->t->facts, "start", start);
+	json_put_bool(r->t->facts, "published", true);
+	res = own_set(r->m->st, &own, err);
+	if (res >= 0)
+		res = transfer_set_phase(r->m->st, r->t, TRANSFER_COMMITTED, err);
+	if (res >= 0)
+		res = state_commit(r->m->st, err);
+	else
+		state_rollback(r->m->st);
+	return res < 0 ? res : fault_point("takeover.owner.after", err);
+}
+
+static int publish(struct receiving *r, const struct container *c, struct err *err)
+{
+	for (size_t i = 0; i < c->volumes.n; i++) {
+		_cleanup_volume_ struct volume *staged = receiving_staged(r, c->volumes.v[i].name);
+		_cleanup_volume_ struct volume *final = receiving_final(r, c->volumes.v[i].name);
+		int res = volume_publish(staged, final, err);
+
+		if (res < 0)
+			return res;
+	}
+	return runtime_publish(c->name, err);
+}
+
+static int bring_up(struct receiving *r, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	int res = receiving_pool(r, err);
+
+	if (res >= 0)
+		res = receiving_model(r, &c, err);
+	if (res >= 0)
+		res = publish(r, c, err);
+	if (res >= 0)
+		res = fault_point("takeover.published", err);
+	if (res < 0 || !json_get_bool(r->t->facts, "start", false))
+		return res;
+	res = runtime_start(c->name, START_TIMEOUT, err);
+	if (res >= 0)
+		res = fault_point("takeover.started", err);
+	return res < 0 ? res : health_check(r->m, c, err);
+}
+
+static void add_history(struct receiving *r, const char *event, const char *error)
+{
+	json_t *d = json_object();
+
+	json_put_str(d, "from", r->t->peer);
+	json_put_str(d, "key", r->t->key);
+	json_put_str(d, "token", r->t->token);
+	json_put_str(d, "error", error);
+	move_history(r->m, r->t->ct, event, d);
+}
+
+/* It doesn't run well here: stopped for certain first, then the promise, then the answer. If it
+ * can't be proven stopped there is no promise, and the source goes on waiting. */
+static int give_back(struct receiving *r, const struct err *why, struct err *err)
+{
+	int res = runtime_stop(r->t->ct, 0, true, err);
+
+	if (res == -ERR_NOT_FOUND) {
+		err_clear(err);
+		res = 0;
+	}
+	if (res >= 0)
+		res = runtime_withdraw(r->t->ct, err);
+	if (res == -ERR_NOT_FOUND) {
+		err_clear(err);
+		res = 0;
+	}
+	if (res >= 0)
+		res = transfer_fact(r->m->st, r->t, "refused", json_string(why->text), err);
+	if (res < 0)
+		return res;
+	add_history(r, "refused", why->text);
+	return receiving_promise(r, TRANSFER_REFUSED, err);
+}
+
+static int settle_done(struct receiving *r, struct err *err)
+{
+	int res = transfer_set_phase(r->m->st, r->t, TRANSFER_DONE, err);
+
+	if (res < 0)
+		return res;
+	add_history(r, "arrived", NULL);
+	if (r->key.single_use)
+		return auth_key_del(r->m->st, r->key.name, err);
+	return 0;
+}
+
+int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int res;
+
+	cancel_shield();
+	res = bring_up(r, &why);
+	*ret_refused = res < 0;
+	if (res < 0) {
+		log_warning("container '%s' goes back: %s", r->t->ct, why.text);
+		res = give_back(r, &why, err);
+	} else {
+		res = settle_done(r, err);
+	}
+	cancel_unshield();
+	return res;
+}
+
+static enum handoff_message message_kind(const json_t *line)
+{
+	if (json_object_get(line, "prepare"))
+		return MESSAGE_PREPARE;
+	if (json_object_get(line, "commit"))
+		return MESSAGE_COMMIT;
+	return MESSAGE_STATUS;
+}
+
+static int out_of_order(struct receiving *r, struct err *err)
+{
+	return err_set(err, ERR_STATE,
+		"container '%s' can't be handed over now: its transfer is in state '%s' here",
+		r->t->ct, transfer_phase_name(r->t->phase));
+}
+
+/* One message. *ret is its answer; *ret_last: nothing comes after it. */
+static int serve_message(struct receiving *r, const json_t *line, bool start_word, json_t **ret,
+	bool *ret_last, struct err *err)
+{
+	enum handoff_message kind = message_kind(line);
+	const json_t *commit = json_object_get(line, "commit");
+	bool refused;
+	int res = 0;
+
+	*ret_last = kind != MESSAGE_PREPARE;
+	switch (handoff_destination(
+		true, r->t->phase, r->t->epoch, kind, json_get_u64(commit, "epoch", UINT64_MAX))) {
+	case ANSWER_PREPARE: return prepare(r, json_object_get(line, "prepare"), ret, err);
+	case ANSWER_TAKE:
+		res = write_owner(r, start_word && json_get_bool(commit, "start", start_word), err);
+		if (res >= 0)
+			res = takeover_finish(r, &refused, err);
+		break;
+	case ANSWER_RUN: res = takeover_finish(r, &refused, err); break;
+	case ANSWER_STATE:
+		if (kind == MESSAGE_PREPARE && r->t->phase == TRANSFER_PREPARED)
+			return prepare(r, json_object_get(line, "prepare"), ret, err);
+		*ret_last = true;
+		break;
+	case ANSWER_CANCEL:
+	case ANSWER_ERROR: return out_of_order(r, err);
+	}
+	if (res < 0)
+		return res;
+	*ret = takeover_state(r);
+	return 0;
+}
+
+int takeover_run(struct receiving *r, bool start_word, json_t **ret, struct err *err)
+{
+	for (;;) {
+		_cleanup_json_ json_t *line = NULL, *answer = NULL;
+		bool last = true;
+		int res = verb_recv_line(r->verb, DIALOGUE_IDLE, &line, err);
+
+		/* The lock is taken with the first message, not with the dialogue: that is opened
+		 * while the last data still come in. */
+		if (res >= 0 && r->lock < 0) {
+			char token[41];
+
+			snprintf(token, sizeof(token), "%s", r->t->token);
+			res = receiving_lock(r, err);
+			transfer_free(r->t);
+			r->t = NULL;
+			if (res >= 0)
+				res = receiving_find(r, token, err);
+		}
+		if (res >= 0)
+			res = serve_message(r, line, start_word, &answer, &last, err);
+		if (res < 0)
+			return res;
+		if (last) {
+			*ret = TAKE_PTR(answer);
+			return 0;
+		}
+		res = verb_send_line(r->verb, TAKE_PTR(answer), err);
+		if (res < 0)
+			return res;
+	}
+}
