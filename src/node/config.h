@@ -1,6 +1,6 @@
 /*
  * /etc/wherry/wherry.conf: "key = value" lines under [sections], # comments. Unknown keys are
- *errors with their line, a missing file is all defaults. wherry.conf(5) describes each key.
+ * errors with their line, a missing file is all defaults. wherry.conf(5) describes each key.
  *
  *	[node]
  *	receive_user = wherry-receive	# documents: osctl-ct-receive, migration

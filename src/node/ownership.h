@@ -7,8 +7,8 @@
  *	released(to)	belongs to the peer; may not run, its files stay until cleanup
  *
  * The epoch only grows. This file stores and answers; which move follows which is decided in
- *move/handoff.c, and own_set refuses everything that the table of legal moves there does not have,
- *as a second lock on the door.
+ * move/handoff.c, and own_set refuses everything that the table of legal moves there does not have,
+ * as a second lock on the door.
  */
 #pragma once
 

@@ -145,9 +145,9 @@ static int migrate_steps(struct state *s, uint64_t version, struct err *err)
 static int migrate(struct state *s, struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf("%s/state.lock", state_dir());
-	_cleanup_close_ int lock = -1;
+	_cleanup_close_ int lock_fd = -1;
 	uint64_t version;
-	int r = file_lock(path, true, &lock, err), tx;
+	int r = file_lock(path, true, &lock_fd, err), tx;
 
 	if (r >= 0)
 		r = check_identity(s, &version, err);

@@ -5,9 +5,9 @@
  *	r = state_exec(s, err, "UPDATE pool SET path = ?1 WHERE name = ?2", "ss", path, name);
  *
  *	_cleanup_rows_ struct rows *rows = NULL;
- *	r = state_query(s, &rows, err, "SELECT name, added FROM pool WHERE driver = ?1", "s",
- *driver); while (r >= 0 && (r = rows_next(rows, err)) > 0) printf("%s %llu\n", rows_str(rows, 0),
- *rows_u64(rows, 1));
+ *	r = state_query(s, &rows, err, "SELECT name FROM pool WHERE driver = ?1", "s", "dir");
+ *	while (r >= 0 && (r = rows_next(rows, err)) > 0)
+ *		puts(rows_str(rows, 0));
  *
  * A function that reads and then writes what follows from it does both in one transaction:
  *
