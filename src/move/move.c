@@ -11,8 +11,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "model/container.h"
 #include "node/job.h"
 #include "node/transfer.h"
+#include "runtime/runtime.h"
 
 void move_say(const struct move_ctx *m, const char *fmt, ...)
 {
@@ -103,4 +105,19 @@ void move_history(const struct move_ctx *m, const char *ct, const char *event, j
 
 	if (history_add(m->st, ct, event, data, &e) < 0)
 		log_warning("history of container '%s': %s", ct, e.text);
+}
+
+int move_check_exists(const char *ct, struct err *err)
+{
+	bool exists;
+	int r;
+
+	if (!container_name_ok(ct))
+		return err_set(err, ERR_INVALID, "'%s' can't be a container's name", ct);
+	r = runtime_exists(ct, &exists, err);
+	if (r < 0 || exists)
+		return r;
+	return err_set(err, ERR_NOT_FOUND,
+		"there is no container '%s' on this node: `wherry ct list` shows what there is",
+		ct);
 }

@@ -40,3 +40,6 @@ int move_close_arrived(const struct move_ctx *m, const char *ct, struct err *err
 /* Adds to the container's history; data is stolen. That it could not be noted is logged and changes
  * nothing else. */
 void move_history(const struct move_ctx *m, const char *ct, const char *event, json_t *data);
+
+/* Its name is one, and this node has it, arriving ones included; -ERR_NOT_FOUND with advice. */
+int move_check_exists(const char *ct, struct err *err) _must_use_;
