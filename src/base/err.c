@@ -52,7 +52,7 @@ static void mark_cut(char *text, size_t size)
 	strcpy(text + n, "...");
 }
 
-static void put(char *text, size_t size, const char *fmt, va_list ap)
+static _printf_(3, 0) void put(char *text, size_t size, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(text, size, fmt, ap);
 

@@ -30,10 +30,12 @@ struct stream_ops {
 	int (*write)(struct stream *s, const void *buf, size_t n, struct err *err);
 	int (*flush)(struct stream *s, struct err *err); /* may be NULL */
 	int (*end)(struct stream *s, struct err *err);
-	/* Optional. Receiver: everything before offset (of what was read here) is applied, and on disk if synced. */
+	/* Optional. Receiver: everything before offset (of what was read here) is applied, and on
+	 * disk if synced. */
 	int (*ack)(struct stream *s, uint64_t offset, bool synced, struct err *err);
 	/* Optional. Sender: takes in acknowledgements that have arrived, without waiting. */
-	int (*acked)(struct stream *s, uint64_t *ret_applied, uint64_t *ret_synced, struct err *err);
+	int (*acked)(
+		struct stream *s, uint64_t *ret_applied, uint64_t *ret_synced, struct err *err);
 	void (*free)(struct stream *s);
 };
 
@@ -49,10 +51,11 @@ int stream_read_full(struct stream *s, void *buf, size_t n, struct err *err) _mu
 int stream_write(struct stream *s, const void *buf, size_t n, struct err *err) _must_use_;
 int stream_flush(struct stream *s, struct err *err) _must_use_;
 int stream_end(struct stream *s, struct err *err) _must_use_;
-/* Acknowledgements run against the direction of the data, in byte offsets of the stream: what a broken transfer can
- * count on when it resumes. No-ops (0 and 0) where a stream has no way back. */
+/* Acknowledgements run against the direction of the data, in byte offsets of the stream: what a
+ * broken transfer can count on when it resumes. No-ops (0 and 0) where a stream has no way back. */
 int stream_ack(struct stream *s, uint64_t offset, bool synced, struct err *err) _must_use_;
-int stream_acked(struct stream *s, uint64_t *ret_applied, uint64_t *ret_synced, struct err *err) _must_use_;
+int stream_acked(
+	struct stream *s, uint64_t *ret_applied, uint64_t *ret_synced, struct err *err) _must_use_;
 void stream_free(struct stream *s); /* NULL is fine */
 void stream_freep(struct stream **s);
 #define _cleanup_stream_ _cleanup_(stream_freep)

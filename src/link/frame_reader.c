@@ -238,8 +238,9 @@ static ssize_t reader_read(struct stream *s, void *buf, size_t n, struct err *er
 			return k;
 	}
 	n = MIN(n, r->left);
-	if (n)
-		memcpy(buf, r->piece, n);
+	if (!n) /* piece may be NULL */
+		return 0;
+	memcpy(buf, r->piece, n);
 	r->piece += n;
 	r->left -= n;
 	return (ssize_t)n;

@@ -25,7 +25,8 @@ static void make_room(struct lines *l)
 		l->from = l->seen = l->to = 0;
 	if (l->cap - l->to >= READ_SIZE)
 		return;
-	memmove(l->buf, l->buf + l->from, l->to - l->from);
+	if (l->from)
+		memmove(l->buf, l->buf + l->from, l->to - l->from);
 	l->seen -= l->from;
 	l->to -= l->from;
 	l->from = 0;

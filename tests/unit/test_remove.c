@@ -27,24 +27,54 @@ static int touch(int dirfd, const char *name)
 	return fd >= 0 ? 0 : -1;
 }
 
-static int setup(void **state)
+static int make_place(void **state, const char *make_fs)
 {
 	struct place *p = xnew(struct place);
 
 	p->tmp = unit_tmp();
-	p->fd = open(p->tmp, O_PATH | O_DIRECTORY);
 	*state = p;
+	if (make_fs) {
+		_cleanup_free_ char *command = xasprintf(
+			"cd '%s' && mkdir m && truncate -s 120M img && %s img "
+			"&& mount -o loop img m",
+			p->tmp, make_fs);
+		_cleanup_free_ char *root = xasprintf("%s/m", p->tmp);
+
+		if (system(command) != 0)
+			return -1;
+		p->fd = open(root, O_PATH | O_DIRECTORY);
+	} else {
+		p->fd = open(p->tmp, O_PATH | O_DIRECTORY);
+	}
 	return mkdirat(p->fd, "tree", 0755) || mkdirat(p->fd, "keep", 0755) ||
 	       touch(p->fd, "keep/file");
+}
+
+static int setup(void **state)
+{
+	return make_place(state, NULL);
+}
+
+/* TMPDIR may be of a kind that has no immutable files. */
+static int setup_ext4(void **state)
+{
+	return make_place(state, "mkfs.ext4 -q");
+}
+
+static int setup_btrfs(void **state)
+{
+	return make_place(state, "mkfs.btrfs -q");
 }
 
 static int teardown(void **state)
 {
 	struct place *p = *state;
 	struct stat st;
+	_cleanup_free_ char *mounted = xasprintf("%s/m", p->tmp);
 	int r = fstatat(p->fd, "keep/file", &st, AT_SYMLINK_NOFOLLOW);
 
 	close(p->fd);
+	(void)umount(mounted);
 	unit_tmp_free(p->tmp);
 	free(p);
 	return r;
@@ -203,10 +233,7 @@ static void test_immutable(void **state)
 	assert_int_equal(touch(p->fd, "tree/dir/file"), 0);
 	assert_int_equal(touch(p->fd, "tree/dir/log"), 0);
 	assert_int_equal(mkdirat(p->fd, "tree/empty", 0755), 0);
-	if (set_flags(p, "tree/dir/file", FS_IMMUTABLE_FL) < 0) {
-		print_message("# SKIP needs: a TMPDIR whose file system has immutable files\n");
-		skip();
-	}
+	assert_int_equal(set_flags(p, "tree/dir/file", FS_IMMUTABLE_FL), 0);
 	assert_int_equal(set_flags(p, "tree/dir/log", FS_APPEND_FL), 0);
 	assert_int_equal(set_flags(p, "tree/dir", FS_IMMUTABLE_FL), 0);
 	assert_int_equal(set_flags(p, "tree/empty", FS_APPEND_FL), 0);
@@ -283,6 +310,23 @@ static void test_mount_point_itself(void **state)
 	assert_true(exists(p, "keep/file"));
 }
 
+/* No mount, yet another file system with another life: its driver deletes it. */
+static void test_subvolume(void **state)
+{
+	struct place *p = *state;
+	_cleanup_free_ char *command = NULL;
+	struct err err = ERR_INIT;
+
+	command = xasprintf(
+		"btrfs -q subvolume create '%s/m/tree/sub' && touch '%s/m/tree/sub/file'", p->tmp,
+		p->tmp);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(beneath_remove_tree(p->fd, "tree", &err), -ERR_BUSY);
+	assert_has(err.text, "tree/sub is a btrfs subvolume");
+	assert_int_equal(beneath_remove_tree(p->fd, "tree/sub", &err), -ERR_BUSY);
+	assert_true(exists(p, "tree/sub/file"));
+}
+
 static void test_cancel(void **state)
 {
 	struct place *p = *state;
@@ -357,7 +401,8 @@ int main(void)
 		in_place(test_deep),
 		in_place(test_deep_and_wide),
 		in_place(test_many_entries),
-		in_place(test_immutable),
+		cmocka_unit_test_setup_teardown(test_immutable, setup_ext4, teardown),
+		cmocka_unit_test_setup_teardown(test_subvolume, setup_btrfs, teardown),
 		in_place(test_mount_inside),
 		in_place(test_mount_not_foreseen),
 		in_place(test_mounted_file),

@@ -1,0 +1,73 @@
+# Everyday commands. Meson and ninja do the work; "make help" lists what there is.
+
+BUILD ?= build
+PREFIX ?= /usr
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help:
+	@echo 'make [build]      compile into $(BUILD)/'
+	@echo 'make deps         install what is needed, by name, from tools/packages (root)'
+	@echo 'make check        everything that must hold: builds, style, unit, storage, tree and lab tests (root)'
+	@echo 'make demo         move a container between two nodes on this machine, and back (root)'
+	@echo 'make lab          bring two nodes up to play with; make lab-down removes them (root)'
+	@echo 'make check-faults kill, stall and cut at every step of a send (root, long)'
+	@echo 'make check-vm     storage that needs a kernel of its own, under QEMU (root, long)'
+	@echo 'make fuzz         run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make bench        measure (root)'
+	@echo 'make format       put src and tests into the project style'
+	@echo 'make install      install below DESTDIR; PREFIX=$(PREFIX) counts when $(BUILD)/ is first made'
+
+.PHONY: build
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix=$(PREFIX)
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo 'This needs root: it makes loop devices, mounts and namespaces.' >&2; exit 1; }
+
+.PHONY: deps
+deps:
+	@tools/deps
+
+.PHONY: check
+check: root
+	@tools/deps
+	@tools/check.sh
+
+.PHONY: demo
+demo: root
+	@tools/deps
+	@$(MAKE) --no-print-directory build
+	@BUILD=$(BUILD) tests/lab/demo
+
+.PHONY: lab lab-down
+lab: root build
+	@BUILD=$(BUILD) tests/lab/lab up
+lab-down: root
+	@tests/lab/lab down
+
+.PHONY: check-faults check-vm bench
+check-faults: root
+	@tests/fault/run
+check-vm: root
+	@tests/vm/run
+bench: root build
+	@BUILD=$(BUILD) tests/bench/run
+
+.PHONY: fuzz
+fuzz:
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+.PHONY: format
+format:
+	@find src tests -name '*.[ch]' -exec clang-format -i {} +
+
+.PHONY: install
+install: build
+	@meson install -C $(BUILD) --no-rebuild

@@ -1,0 +1,147 @@
+#!/bin/bash
+# check.sh - everything that must hold, in one run, as root: style, three builds, all tests. Ends with one line,
+# "N passed, N failed, N skipped", and exits with 0 only if none failed. A skip counts as failed unless its
+# reason starts with "needs:" and names what this kind of machine cannot do.
+#
+#   tools/check.sh               all of it
+#   tools/check.sh unit tree     the builds and these phases: style unit storage tree lab
+#
+# Logs: build/check/*.log, one a suite. Environment: LAB_BUILD=build/gcc, the build that the lab's nodes run.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+out=build/check
+phases=${*:-style unit storage tree lab}
+house=$out/house.log
+n_house=0
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1}
+# A lab test makes a lab of its own name: two may run side by side.
+unset LAB
+
+# Cancelled: what runs in the background has labs to take down, so it is asked, and waited for.
+stop() {
+	trap - INT TERM
+	# shellcheck disable=SC2046 # a list
+	kill -TERM $(jobs -p) 2>/dev/null
+	wait
+	exit 130
+}
+trap stop INT TERM
+
+wanted() {
+	case " $phases " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
+# verdict DESCRIPTION LOG CMD...: one test, that CMD succeeds.
+verdict() {
+	local what=$1 log=$out/$2.log word=ok
+	shift 2
+	"$@" >"$log" 2>&1 || word="not ok"
+	n_house=$((n_house + 1))
+	echo "$word $n_house - $what" >>"$house"
+	[ "$word" = ok ] || {
+		tail -n 40 "$log" | sed 's/^/# /' >>"$house"
+		return 1
+	}
+}
+
+# phase NAME CMD...: says what runs and how long it took.
+phase() {
+	local name=$1 begun=$SECONDS
+	shift
+	printf '%-10s ' "$name"
+	"$@"
+	printf '%d min %02d s\n' $(((SECONDS - begun) / 60)) $(((SECONDS - begun) % 60))
+}
+
+# --- style
+
+sources() {
+	find src tests -name '*.[ch]'
+}
+
+shell_scripts() {
+	grep -rlIE '^#!/bin/(ba)?sh|^# shellcheck shell=' .ci data tests tools
+}
+
+# shellcheck disable=SC2046 # lists of names that have no blanks
+style() {
+	verdict "src and tests are formatted" format clang-format --dry-run -Werror $(sources)
+	verdict "the layers hold" layers tools/check-layers
+	verdict "shellcheck finds nothing" shellcheck shellcheck -x -P SCRIPTDIR $(shell_scripts)
+}
+
+# --- builds
+
+configure_and_build() { # DIR CC MESON-OPTIONS...
+	local dir=$1 cc=$2
+	shift 2
+	# Options may have changed since it was made; an unchanged one costs nothing.
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@" || return 1
+	else
+		CC=$cc meson setup "$dir" "$@" || return 1
+	fi
+	ninja -C "$dir"
+}
+
+builds() {
+	verdict "gcc builds without a warning" build-gcc configure_and_build build/gcc gcc -Dwerror=true
+	verdict "clang builds without a warning" build-clang configure_and_build build/clang clang -Dwerror=true
+	verdict "clang builds with sanitizers and faults" build-asan configure_and_build build/asan clang \
+		-Dwerror=true -Db_sanitize=address,undefined -Dfaults=true
+}
+
+# --- tests
+
+# The programs that meson knows, fuzz corpora included, in the sanitizer build.
+unit() {
+	rm -f build/asan/meson-logs/testlog.json
+	meson test -C build/asan --no-rebuild --suite unit --suite fuzz --num-processes 2 --timeout-multiplier 4 \
+		--quiet >"$out/unit.log" 2>&1
+	# No log: not one test ran, which the tally must see.
+	cp build/asan/meson-logs/testlog.json "$out/unit.json" 2>/dev/null || : >"$out/unit.json"
+}
+
+script() { # SCRIPT BUILD
+	local log
+	log=$out/$(basename "$(dirname "$1")")-$(basename "$1" .sh).log
+	BUILD=$2 timeout -k 60 1500 "$1" >"$log" 2>&1 </dev/null
+	echo "# exit status $?" >>"$log"
+}
+
+# scripts FOLDER BUILD: its tests, two at a time.
+scripts() {
+	local s
+	for s in tests/"$1"/test[-_]*.sh; do
+		[ -e "$s" ] || continue
+		while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+		script "$s" "$2" &
+	done
+	wait
+}
+
+[ "$(id -u)" = 0 ] || {
+	echo "check: needs root: the tests make loop devices, mounts and namespaces" >&2
+	exit 1
+}
+rm -rf "$out"
+mkdir -p "$out"
+! wanted style || phase style style
+phase build builds
+! wanted unit || phase unit unit
+! wanted storage || phase storage scripts storage "$PWD/build/asan"
+! wanted tree || phase tree scripts tree "$PWD/build/asan"
+! wanted lab || phase lab scripts lab "${LAB_BUILD:-build/gcc}"
+echo "1..$n_house" >>"$house"
+echo "# exit status 0" >>"$house"
+
+inputs=("$house")
+for log in "$out"/unit.json "$out"/storage-*.log "$out"/tree-*.log "$out"/lab-*.log; do
+	[ ! -e "$log" ] || inputs+=("$log")
+done
+exec tools/tally "${inputs[@]}"
