@@ -180,7 +180,7 @@ static void test_add_refusals(void **state)
 		{.pool = (char *)"../x"},
 	};
 	_cleanup_state_ struct state *s = node_open();
-	_cleanup_free_ char *name = must_add(s, K1 " a", NULL), *file = NULL, *none = NULL;
+	_cleanup_free_ char *first = must_add(s, K1 " a", NULL), *file = NULL, *none = NULL;
 	struct auth_key with = {.name = "a"};
 	struct auth_key_vec list = {0};
 	struct err err = ERR_INIT;
@@ -188,6 +188,7 @@ static void test_add_refusals(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (add(s, K2, &bad[i], NULL, &none, &err) != -ERR_INVALID)
 			fail_msg("row %zu was accepted", i);
+	assert_string_equal(first, "a");
 	assert_fails(add(s, K2, &with, NULL, &none, &err), ERR_EXISTS, &err);	  /* the name */
 	assert_fails(add(s, K1 " b", NULL, NULL, &none, &err), ERR_EXISTS, &err); /* the key */
 	assert_fails(add(s, K2, NULL, "", &none, &err), ERR_INVALID, &err);

@@ -40,7 +40,7 @@ static void test_good(void **state)
 		if (pubkey_parse(table[i].line, strlen(table[i].line), &k, &err) < 0)
 			fail_msg("%s: %s", table[i].line, err.text);
 		assert_string_equal(k.type, "ssh-ed25519");
-		assert_string_equal(k.blob, ED25519 + strlen("ssh-ed25519 "));
+		assert_string_equal(k.blob, &ED25519[strlen("ssh-ed25519 ")]);
 		assert_string_equal(k.comment, table[i].comment);
 		assert_int_equal(k.bits, 256);
 		pubkey_done(&k);
