@@ -180,11 +180,34 @@ static void map_bridges(const struct receiving *r, struct container *c)
 	}
 }
 
+/* This node's own range for unprivileged containers, where it has one: their ids on disk are
+ * shifted as they come in. */
+static int map_ids(const struct receiving *r, struct container *c, struct err *err)
+{
+	struct idmap ours = {0};
+	int res;
+
+	if (!r->m->cfg->idmap || container_privileged(c))
+		return 0;
+	ours.unshifted = c->idmap.unshifted;
+	res = idmap_add(&ours, r->m->cfg->idmap, err);
+	if (res >= 0 && !idmap_covers(&ours, &c->idmap))
+		res = err_set(err, ERR_UNSUPPORTED,
+			"the destination's id map (%s) has no room for every id of container '%s'",
+			r->m->cfg->idmap, c->name);
+	if (res < 0) {
+		idmap_done(&ours);
+		return err_prefix(err, "[receive] idmap");
+	}
+	idmap_done(&c->idmap);
+	c->idmap = ours;
+	return 0;
+}
+
 /* btrfs to btrfs goes natively, anything else through the tree engine. Native streams carry ids as
- * they are on disk, so the maps must agree: they do, because a container is defined here with the
- * map it came with. */
-static json_t *choose_methods(
-	const struct receiving *r, const struct skel *s, const struct container *c, struct err *err)
+ * they are on disk, so the maps must agree. */
+static json_t *choose_methods(const struct receiving *r, const struct skel *s,
+	const struct container *c, bool same_ids, struct err *err)
 {
 	json_t *out = json_object(), *v;
 	size_t i;
@@ -192,7 +215,7 @@ static json_t *choose_methods(
 	json_array_foreach(s->volumes, i, v)
 	{
 		const char *name = json_get_str(v, "name"), *driver = json_get_str(v, "driver");
-		bool native = json_get_bool(v, "native", false) && driver &&
+		bool native = same_ids && json_get_bool(v, "native", false) && driver &&
 			      !strcmp(driver, r->pool->driver) && !strcmp(driver, "btrfs");
 
 		if (!name || !container_volume(c, name) || json_object_get(out, name)) {
@@ -308,6 +331,8 @@ static int stage_new(struct receiving *r, const struct skel *s, struct container
 	const char *pool_word, struct err *err)
 {
 	_cleanup_json_ json_t *volumes = NULL;
+	struct idmap theirs = {0};
+	bool same_ids;
 	int res;
 
 	res = auth_key_allows(&r->key, c->name, r->address, s->passphrase, pool_word, err);
@@ -320,12 +345,17 @@ static int stage_new(struct receiving *r, const struct skel *s, struct container
 	if (res < 0)
 		return res;
 	map_bridges(r, c);
-	res = runtime_preflight(c, err);
+	idmap_copy(&theirs, &c->idmap);
+	res = map_ids(r, c, err);
+	same_ids = idmap_same_on_disk(&theirs, &c->idmap);
+	idmap_done(&theirs);
+	if (res >= 0)
+		res = runtime_preflight(c, err);
 	if (res >= 0)
 		res = check_space(r, s, err);
 	if (res < 0)
 		return res;
-	volumes = choose_methods(r, s, c, err);
+	volumes = choose_methods(r, s, c, same_ids, err);
 	if (!volumes)
 		return -ERR_PROTOCOL;
 	res = move_lock(r->m, c->name, false, &r->lock, err);

@@ -12,7 +12,16 @@
 
 #define LETTERS	  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-enum kind { KIND_USER, KIND_PORT, KIND_COMMAND, KIND_DURATION, KIND_SIZE, KIND_COUNT, KIND_SSH };
+enum kind {
+	KIND_USER,
+	KIND_PORT,
+	KIND_COMMAND,
+	KIND_DURATION,
+	KIND_SIZE,
+	KIND_COUNT,
+	KIND_SSH,
+	KIND_TEXT
+};
 
 /* clang-format off */
 static const struct item {
@@ -22,6 +31,7 @@ static const struct item {
 	uint64_t min, max; /* of a number; a duration in seconds */
 } items[] = {
 	{"node",   "receive_user", KIND_USER,	  offsetof(struct config, receive_user)},
+	{"receive", "idmap",	   KIND_TEXT,	  offsetof(struct config, idmap)},
 	{"send",   "sync_rounds",  KIND_COUNT,	  offsetof(struct config, sync_rounds), 0, 100},
 	{"stop",   "timeout",	   KIND_DURATION, offsetof(struct config, stop_timeout), 1, 86400},
 	{"health", "timeout",	   KIND_DURATION, offsetof(struct config, health_timeout), 1, 86400},
@@ -116,6 +126,7 @@ static int set_item(struct reader *rd, const struct item *item, const char *valu
 	case KIND_DURATION: return set_duration(field, value, item, err);
 	case KIND_SIZE: return num_size(value, field, err);
 	case KIND_COUNT: return num_u32(value, (uint32_t)item->max, field, err);
+	case KIND_TEXT: return set_string(field, value);
 	case KIND_SSH: return add_ssh_option(field, value, err);
 	}
 	return err_set(err, ERR_INTERNAL, "%s has no kind", item->key);
@@ -309,6 +320,7 @@ void config_free(struct config *c)
 	if (!c)
 		return;
 	free(c->receive_user);
+	free(c->idmap);
 	strv_free(c->bridges);
 	free(c->health_tcp);
 	free(c->health_command);

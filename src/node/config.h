@@ -4,6 +4,8 @@
  *
  *	[node]
  *	receive_user = wherry-receive	# documents: osctl-ct-receive, migration
+ *	[receive]
+ *	idmap = b 0 200000 65536		# unprivileged containers that arrive get this map
  *	[bridges]
  *	br0 = lxcbr0			# what arrives on br0 is plugged into lxcbr0 here
  *	[send]
@@ -27,6 +29,7 @@
 
 struct config {
 	char *receive_user;
+	char *idmap; /* of unprivileged containers that arrive, as lxc.idmap; NULL: theirs */
 	char **bridges; /* pairs: from, to, ..., NULL; NULL: none */
 	usec_t stop_timeout, health_timeout, link_timeout;
 	uint64_t bwlimit;		   /* bytes per second over all jobs, 0: none */

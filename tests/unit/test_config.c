@@ -80,7 +80,7 @@ static void test_errors(void **state)
 		const char *text, *says;
 	} table[] = {
 		{"timeout = 1", "w.conf:1: timeout stands before"},
-		{"[nod]", "w.conf:1: unknown section [nod]: there are node, send, stop, health, "
+		{"[nod]", "w.conf:1: unknown section [nod]: there are node, receive, send, stop, health, "
 			  "link"},
 		{"\n[node", "w.conf:2: a section"},
 		{"[node] x", "a section"},
