@@ -2,22 +2,15 @@
  * From the words of the command line to a command and its arguments. First the command: the leading
  * words that are not options. Then its options and operands, in any order, until "--".
  */
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
 #include "base/json.h"
-#include "base/num.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/value.h"
 
-#define DEPTH_MAX  4 /* words of a command */
-#define SECRET_MAX 255
+#define DEPTH_MAX 4 /* words of a command */
 
 const struct option_spec command_globals[] = {
 	{"json", 'j', OPTION_FLAG, "json", NULL, "print JSON, for programs"},
@@ -33,7 +26,6 @@ struct parser {
 	const char *title; /* "ct send config", for errors */
 	json_t *args, *globals;
 	size_t n_operands;
-	bool dry; /* only to see whether it would do: secrets are not asked for */
 };
 
 static bool takes_value(enum option_kind k)
@@ -71,134 +63,6 @@ static const struct option_spec *find_letter(const struct option_spec *table, ch
 		if (table->letter && table->letter == letter)
 			return table;
 	return NULL;
-}
-
-/* Secrets */
-
-static int read_line(int fd, const char *what, char ret[SECRET_MAX + 1], struct err *err)
-{
-	size_t n = 0;
-	char c;
-
-	while (n <= SECRET_MAX && read(fd, &c, 1) == 1 && c != '\n')
-		ret[n++] = c;
-	if (n == 0 || n > SECRET_MAX)
-		return err_set(
-			err, ERR_INVALID, "%s is empty or longer than %d bytes", what, SECRET_MAX);
-	ret[n] = '\0';
-	return 0;
-}
-
-static int ask_secret(json_t *args, const char *key, struct err *err)
-{
-	char secret[SECRET_MAX + 2];
-	struct termios old, quiet;
-	bool terminal = tcgetattr(STDIN_FILENO, &old) == 0;
-	int r;
-
-	if (terminal) {
-		quiet = old;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		fprintf(stderr, "Passphrase: ");
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	}
-	r = read_line(STDIN_FILENO, "the passphrase on standard input", secret, err);
-	if (terminal) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-		fputc('\n', stderr);
-	}
-	if (r >= 0)
-		json_put_str(args, key, secret);
-	return r;
-}
-
-static int put_secret(struct parser *p, const char *key, char *value, struct err *err)
-{
-	if (p->dry)
-		return 0;
-	if (str_eq(value, "-"))
-		return ask_secret(p->args, key, err);
-	if (strlen(value) > SECRET_MAX)
-		return err_set(
-			err, ERR_INVALID, "the passphrase is longer than %d bytes", SECRET_MAX);
-	json_put_str(p->args, key, value);
-	explicit_bzero(value, strlen(value)); /* ps(1) shows what is in argv */
-	return 0;
-}
-
-static int put_secret_file(struct parser *p, const char *key, const char *path, struct err *err)
-{
-	_cleanup_close_ int fd = -1;
-	char secret[SECRET_MAX + 2];
-	int r;
-
-	if (p->dry)
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(err, "open %s", path);
-	r = read_line(fd, path, secret, err);
-	if (r >= 0)
-		json_put_str(p->args, key, secret);
-	return r;
-}
-
-static int put_path(json_t *args, const char *key, const char *path, struct err *err)
-{
-	_cleanup_free_ char *absolute = NULL;
-	char cwd[PATH_MAX];
-
-	if (path[0] == '/') {
-		json_put_str(args, key, path);
-		return 0;
-	}
-	if (!getcwd(cwd, sizeof(cwd)))
-		return err_errno(err, "find the working folder");
-	absolute = xasprintf("%s/%s", cwd, path);
-	json_put_str(args, key, absolute);
-	return 0;
-}
-
-/* Values */
-
-static int put_number(
-	json_t *args, const char *key, enum option_kind kind, const char *value, struct err *err)
-{
-	uint64_t n = 0;
-	uint16_t port = 0;
-	int r;
-
-	switch (kind) {
-	case OPTION_PORT:
-		r = num_port(value, &port, err);
-		n = port;
-		break;
-	case OPTION_SIZE: r = num_size(value, &n, err); break;
-	case OPTION_DURATION:
-		r = num_duration(value, &n, err);
-		n /= USEC_PER_MSEC;
-		break;
-	default: r = num_u64(value, INT64_MAX, &n, err); break;
-	}
-	if (r >= 0)
-		json_put_u64(args, key, n);
-	return r;
-}
-
-static int put_value(
-	struct parser *p, const char *key, enum option_kind kind, char *value, struct err *err)
-{
-	switch (kind) {
-	case OPTION_WORD:
-		if (!*value)
-			return err_set(err, ERR_INVALID, "is empty");
-		json_put_str(p->args, key, value);
-		return 0;
-	case OPTION_PATH: return put_path(p->args, key, value, err);
-	case OPTION_SECRET: return put_secret(p, key, value, err);
-	case OPTION_SECRET_FILE: return put_secret_file(p, key, value, err);
-	default: return put_number(p->args, key, kind, value, err);
-	}
 }
 
 /* Options */
@@ -239,7 +103,7 @@ static int put_option(struct parser *p, const struct option_spec *o, bool global
 		json_put_bool(p->args, o->key, on);
 		return 0;
 	}
-	r = put_value(p, o->key, o->kind, value, err);
+	r = value_put(p->args, o->key, o->kind, value, err);
 	return r < 0 ? err_prefix(err, "--%s", o->name) : 0;
 }
 
@@ -334,7 +198,7 @@ static int put_operand(struct parser *p, char *word, struct err *err)
 		return err_set(err, ERR_INVALID, "\"%s\" is one word too many: %s", word, usage);
 	}
 	p->n_operands++;
-	r = put_value(p, o->key, o->kind, word, err);
+	r = value_put(p->args, o->key, o->kind, word, err);
 	return r < 0 ? err_prefix(err, "%s", o->name) : 0;
 }
 
@@ -442,38 +306,51 @@ static void parser_reset(struct parser *p, const struct command *c, int at)
 	p->n_operands = 0;
 }
 
-/* Would the words from at on do for the command? */
-static bool fits(const struct parser *from, const struct command *c, char **argv, int at)
+/* Does the option at argv[at] take the next word? In doubt, of the command or of its step. */
+static bool takes_next(const char *text, const struct command *c)
 {
-	struct parser p = {.argc = from->argc, .argv = argv, .globals = json_object(), .dry = true};
-	struct err ignored = ERR_INIT;
-	int r;
+	const struct option_spec *o = NULL;
+	bool on;
 
-	parser_reset(&p, c, at);
-	r = parse_rest(&p, &ignored);
-	json_decref(p.args);
-	json_decref(p.globals);
-	return r >= 0;
+	if (text[1] == '-' && !strchr(text, '='))
+		o = find_long(c->options, text + 2, strlen(text + 2), &on);
+	else if (text[1] != '-' && !text[2])
+		o = find_letter(c->options, text[1]);
+	return o && takes_value(o->kind);
 }
 
-/* Where the first operand is; options before it belong to the command, which knows their values. */
-static int first_operand(const struct parser *p)
+/* Counts the operands from at on; *ret_first is where the first one is, -1 if it stands after "--".
+ */
+static size_t count_operands(
+	const struct parser *p, int at, const struct command *step, int *ret_first)
 {
-	int at = p->at;
+	size_t n = 0;
 
-	while (at < p->argc && is_option(p->argv[at]) && !str_eq(p->argv[at], "--")) {
-		const char *text = p->argv[at++];
-		const struct option_spec *o = NULL;
-		bool on;
+	*ret_first = -1;
+	for (; at < p->argc; at++) {
+		const char *word = p->argv[at];
 
-		if (text[1] == '-' && !strchr(text, '='))
-			o = find_long(p->command->options, text + 2, strlen(text + 2), &on);
-		else if (text[1] != '-' && !text[2])
-			o = find_letter(p->command->options, text[1]);
-		if (o && takes_value(o->kind))
-			at++;
+		if (str_eq(word, "--"))
+			return n + (size_t)(p->argc - at - 1);
+		if (is_option(word)) {
+			at += takes_next(word, p->command) || (step && takes_next(word, step));
+			continue;
+		}
+		if (n++ == 0)
+			*ret_first = at;
 	}
-	return at;
+	return n;
+}
+
+static bool takes_operands(const struct command *c, size_t n)
+{
+	size_t least = 0, most = 0;
+
+	for (const struct operand *o = c->operands; o && o->name; o++) {
+		most++;
+		least += !(o->flags & OPERAND_OPTIONAL);
+	}
+	return n >= least && n <= most;
 }
 
 static const struct command *step_named(const struct command *c, char *name)
@@ -486,26 +363,30 @@ static const struct command *step_named(const struct command *c, char *name)
 
 /*
  * "ct send" is a command and a group: `ct send config web b` is a step, but a container may be
- * called "config" too. The first operand is a step's name if what follows fits that step; after
- * "--" it never is one. If nothing fits, the complaint is about the step.
+ * called "config" too. The first operand is a step's name if the right number of operands follows;
+ * after
+ * "--" it never is one. If neither fits, the complaint is about the step.
  */
 static void choose_step(struct parser *p)
 {
-	int word = first_operand(p), at = p->at;
-	const struct command *step = word < p->argc ? step_named(p->command, p->argv[word]) : NULL;
-	char **argv;
+	const struct command *step;
+	int first, at = p->at;
+	size_t n = count_operands(p, at, NULL, &first);
+	char *name;
 
+	if (first < 0)
+		return;
+	name = p->argv[first];
+	step = step_named(p->command, name);
 	if (!step)
 		return;
+	n = count_operands(p, at, step, &first);
+	if (!takes_operands(step, n - 1) && takes_operands(p->command, n))
+		return;
 	/* The step's name moves in front of the options before it. */
-	argv = xmemdup(p->argv, (size_t)p->argc * sizeof(*argv));
-	memmove(argv + at + 1, p->argv + at, (size_t)(word - at) * sizeof(*argv));
-	argv[at] = p->argv[word];
-	if (fits(p, step, argv, at + 1) || !fits(p, p->command, p->argv, at)) {
-		memcpy(p->argv, argv, (size_t)p->argc * sizeof(*argv));
-		parser_reset(p, step, at + 1);
-	}
-	free(argv);
+	memmove(p->argv + at + 1, p->argv + at, (size_t)(first - at) * sizeof(*p->argv));
+	p->argv[at] = name;
+	parser_reset(p, step, at + 1);
 }
 
 /* Leading words, with global options between them. */

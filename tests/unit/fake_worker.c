@@ -1,0 +1,142 @@
+/*
+ * A worker that does what the request's "do" says, for the tests of wherryd. It reports like the
+ *real one; its job has the number "job".
+ *
+ *	items	n items, then []		size: bytes of text in each
+ *	lines	n lines, then a result
+ *	wait	says "ready", ticks until it is cancelled
+ *	die	kill -9 of itself
+ *	mute	ends without an answer
+ *	fds	the number of descriptors that came
+ *
+ * Marks are lines in WHERRY_RUN_DIR/marks.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/dirs.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "daemon/report.h"
+#include "link/local.h"
+
+static void mark(const char *fmt, const char *what)
+{
+	_cleanup_free_ char *path = xasprintf("%s/marks", dirs_run());
+	_cleanup_fclose_ FILE *f = fopen(path, "a");
+
+	if (f)
+		fprintf(f, "%s %s\n", fmt, what);
+}
+
+static char *text_of(size_t n)
+{
+	char *s = xmalloc(n + 1);
+
+	memset(s, 'x', n);
+	s[n] = '\0';
+	return s;
+}
+
+static void do_items(struct report *r, const json_t *args)
+{
+	_cleanup_free_ char *text = text_of(json_get_u64(args, "size", 1));
+	json_t *list = json_array();
+
+	for (uint64_t i = 0; i < json_get_u64(args, "n", 0); i++) {
+		json_t *item = json_object();
+
+		json_put_u64(item, "i", i);
+		json_put_str(item, "text", text);
+		json_array_append_new(list, item);
+	}
+	report_result(r, list);
+}
+
+static void do_lines(struct report *r, const json_t *args)
+{
+	_cleanup_free_ char *text = text_of(json_get_u64(args, "size", 1));
+
+	for (uint64_t i = 0; i < json_get_u64(args, "n", 0); i++)
+		report_line(r, text);
+	mark("said", "all");
+	report_result(r, json_object());
+}
+
+static void do_wait(struct report *r)
+{
+	struct progress_event ev = {.phase = "waiting", .eta = CLOCK_NEVER};
+	struct err err = ERR_INIT;
+
+	report_line(r, "ready");
+	while (cancel_check(&err) >= 0) {
+		ev.done++;
+		report_progress(r, &ev);
+		clock_sleep(20 * USEC_PER_MSEC);
+	}
+	mark("cancelled", "");
+	report_error(r, &err);
+}
+
+static void do_recover(struct report *r)
+{
+	json_t *result = json_object();
+
+	mark("recover", "");
+	json_put_u64(result, "pending", 0);
+	report_result(r, result);
+}
+
+static void serve(struct report *r, const json_t *args, size_t n_fds)
+{
+	const char *what = json_get_str(args, "do");
+	json_t *result;
+
+	if (str_eq(r->call->name, "recover"))
+		do_recover(r);
+	else if (str_eq(what, "items"))
+		do_items(r, args);
+	else if (str_eq(what, "lines"))
+		do_lines(r, args);
+	else if (str_eq(what, "wait"))
+		do_wait(r);
+	else if (str_eq(what, "die"))
+		raise(SIGKILL);
+	else if (!str_eq(what, "mute")) {
+		result = json_object();
+		json_put_u64(result, "fds", n_fds);
+		report_result(r, result);
+	}
+}
+
+int main(void)
+{
+	struct report r = {.sock = 3};
+	_cleanup_json_ json_t *request = NULL;
+	_cleanup_free_ char *who = NULL;
+	struct err err = ERR_INIT;
+	int fds[FD_PASS_MAX];
+	size_t n_fds = 0;
+	const json_t *args;
+
+	cancel_install();
+	if (local_recv(3, &request, fds, &n_fds, &err) < 0 || !request)
+		return 1;
+	args = json_object_get(request, "args");
+	r.call = call_find(json_get_str(request, "call"));
+	who = xasprintf("%d", (int)getpid());
+	mark(r.call->name, who);
+	mark("pid", who);
+	mark("who", json_get_str(request, "who"));
+	if (json_get_u64(args, "job", 0))
+		report_job(&r, json_get_u64(args, "job", 0));
+	serve(&r, args, n_fds);
+	return 0;
+}
