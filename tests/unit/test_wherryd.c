@@ -6,7 +6,9 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -117,6 +119,8 @@ static void kill_workers(void)
 
 	for (const char *p = text; (p = strstr(p, "\npid ")); p++)
 		kill((pid_t)atoi(p + strlen("\npid ")), SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 }
 
 static int teardown(void **state)
@@ -143,8 +147,10 @@ static void await_gone(pid_t pid)
 {
 	usec_t deadline = clock_deadline(LONG);
 
-	while (kill(pid, 0) == 0 && clock_now() < deadline)
+	while (kill(pid, 0) == 0 && clock_now() < deadline) {
+		(void)waitpid(pid, NULL, WNOHANG); /* ours since its daemon died */
 		clock_sleep(5 * USEC_PER_MSEC);
+	}
 	assert_int_equal(kill(pid, 0), -1);
 }
 
@@ -560,5 +566,6 @@ int main(void)
 		TEST(test_garbage),
 	};
 
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	return cmocka_run_group_tests_name("wherryd", tests, NULL, NULL);
 }
