@@ -1,7 +1,6 @@
 /*
  * Stands in for what other folders do not have yet. Goes as they come.
  */
-#include "link/verbs.h"
 #include "move/containers.h"
 #include "move/receive.h"
 #include "move/recover.h"
@@ -67,11 +66,6 @@ __attribute__((weak)) void move_say(const struct move_ctx *m, const char *fmt, .
 __attribute__((weak)) const char *runtime_path(void)
 {
 	return "/var/lib/lxc";
-}
-MISSING(int verb_parse(const char *command, char ***ret_words, struct err *err))
-__attribute__((weak)) char *verb_usage(void)
-{
-	return NULL;
 }
 __attribute__((weak)) bool pool_name_ok(const char *name)
 {
