@@ -4,16 +4,16 @@
 # reason starts with "needs:" and names what this kind of machine cannot do.
 #
 #   tools/check.sh               all of it
-#   tools/check.sh unit tree     the builds and these phases: style unit storage tree lab
+#   tools/check.sh unit tree     the builds and these phases: style house unit storage tree lab
 #
 # Logs: build/check/*.log, one a suite. Environment: LAB_BUILD=build/gcc, the build that the lab's nodes run.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 out=build/check
-phases=${*:-style unit storage tree lab}
-house=$out/house.log
-n_house=0
+phases=${*:-style house unit storage tree lab}
+verdicts=$out/check.log
+n_verdicts=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1}
 # A lab test makes a lab of its own name: two may run side by side.
@@ -41,10 +41,10 @@ verdict() {
 	local what=$1 log=$out/$2.log word=ok
 	shift 2
 	"$@" >"$log" 2>&1 || word="not ok"
-	n_house=$((n_house + 1))
-	echo "$word $n_house - $what" >>"$house"
+	n_verdicts=$((n_verdicts + 1))
+	echo "$word $n_verdicts - $what" >>"$verdicts"
 	[ "$word" = ok ] || {
-		tail -n 40 "$log" | sed 's/^/# /' >>"$house"
+		tail -n 40 "$log" | sed 's/^/# /' >>"$verdicts"
 		return 1
 	}
 }
@@ -108,10 +108,13 @@ unit() {
 }
 
 script() { # SCRIPT BUILD
-	local log
+	local log pid status=0
 	log=$out/$(basename "$(dirname "$1")")-$(basename "$1" .sh).log
-	BUILD=$2 timeout -k 60 1500 "$1" >"$log" 2>&1 </dev/null
-	echo "# exit status $?" >>"$log"
+	BUILD=$2 timeout -k 60 1500 "$1" >"$log" 2>&1 </dev/null &
+	pid=$!
+	trap 'kill -TERM $pid; wait $pid' TERM
+	wait $pid || status=$?
+	echo "# exit status $status" >>"$log"
 }
 
 # scripts FOLDER BUILD: its tests, two at a time.
@@ -133,15 +136,16 @@ rm -rf "$out"
 mkdir -p "$out"
 ! wanted style || phase style style
 phase build builds
+! wanted house || phase house scripts house "$PWD/build/asan"
 ! wanted unit || phase unit unit
 ! wanted storage || phase storage scripts storage "$PWD/build/asan"
 ! wanted tree || phase tree scripts tree "$PWD/build/asan"
 ! wanted lab || phase lab scripts lab "${LAB_BUILD:-build/gcc}"
-echo "1..$n_house" >>"$house"
-echo "# exit status 0" >>"$house"
+echo "1..$n_verdicts" >>"$verdicts"
+echo "# exit status 0" >>"$verdicts"
 
-inputs=("$house")
-for log in "$out"/unit.json "$out"/storage-*.log "$out"/tree-*.log "$out"/lab-*.log; do
+inputs=("$verdicts")
+for log in "$out"/house-*.log "$out"/unit.json "$out"/storage-*.log "$out"/tree-*.log "$out"/lab-*.log; do
 	[ ! -e "$log" ] || inputs+=("$log")
 done
 exec tools/tally "${inputs[@]}"
