@@ -94,10 +94,14 @@ static inline uint16_t sshd_free_port(int *ret_sock)
 static inline void sshd_start(void)
 {
 	_cleanup_free_ char *config = SSHD_PATH("sshd_config"), *log = SSHD_PATH("log");
-	/* Its folder in /run is made in a mount namespace of its own, and is gone with it. */
+	_cleanup_free_ char *bashrc = xasprintf("%s/.bashrc", getpwuid(geteuid())->pw_dir);
+	/* In a mount namespace of its own: the folder in /run that it wants is gone with it, and
+	 * what the user's shell runs at each login does not matter. */
 	const char *argv[] = {"unshare", "-m", "sh", "-c",
-		"mount -t tmpfs run /run && mkdir -m 755 /run/sshd && exec \"$@\"", "sh",
-		"/usr/sbin/sshd", "-D", "-E", log, "-f", config, NULL};
+		"mount -t tmpfs run /run && mkdir -m 755 /run/sshd || exit\n"
+		"[ ! -e \"$0\" ] || mount --bind /dev/null \"$0\" || exit\n"
+		"exec \"$@\"",
+		bashrc, "/usr/sbin/sshd", "-D", "-E", log, "-f", config, NULL};
 	struct err err = ERR_INIT;
 
 	sshd.proc = (struct proc)PROC_INIT;
