@@ -36,9 +36,21 @@ static int check_options(const char *ct, const struct create_opts *o, struct err
 	if (o->template_name && (strchr(o->template_name, '/') || o->template_name[0] == '-'))
 		return err_set(err, ERR_INVALID, "'%s' is not a template's name", o->template_name);
 	r = runtime_exists(ct, &exists, err);
-	if (r < 0 || !exists)
+	if (r >= 0 && exists)
+		return err_set(err, ERR_EXISTS, "there is a container '%s' already", ct);
+	return r;
+}
+
+/* A container of that name is arriving or leaving, or what it left is not yet removed. */
+static int check_name_unused(struct move_ctx *m, const char *ct, struct err *err)
+{
+	struct own own;
+	int r = own_get(m->st, ct, &own, err);
+
+	if (r < 0 || own.kind == OWN_OWNER)
 		return r;
-	return err_set(err, ERR_EXISTS, "there is a container '%s' already", ct);
+	return err_set(err, ERR_EXISTS, "the name '%s' is taken by a container that is %s (%s)", ct,
+		own_kind_name(own.kind), own.peer);
 }
 
 /* Root's own range, if the host has given it one. */
@@ -165,6 +177,8 @@ int containers_create(struct move_ctx *m, const char *ct, const struct create_op
 
 	if (r >= 0)
 		r = move_lock(m, ct, false, &lock, err);
+	if (r >= 0)
+		r = check_name_unused(m, ct, err);
 	if (r >= 0)
 		r = places_pool(m, o->pool, &pool, err);
 	if (r < 0)

@@ -432,9 +432,9 @@ static int begin(struct handover *x, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (x->own.kind == OWN_OWNER) {
+	/* A fact that says true is a start that never came: it stays. */
+	if (x->own.kind == OWN_OWNER && !ran_here(s))
 		json_object_del(s->t->facts, "was_running");
-	}
 	if (x->own.kind != OWN_RELEASED) {
 		r = note_running(s, err);
 		if (r < 0)
@@ -496,16 +496,21 @@ static int clone_pass(struct handover *x, struct err *err)
 {
 	struct sending *s = x->s;
 	struct pass p = {.final = true, .patience = DELTA_PATIENCE};
+	/* What a broken pass has left goes first: it is older than the stop. */
+	const struct pass left = {.patience = DELTA_PATIENCE};
 	bool stops = s->o.consistent && ran_here(s), runs_again = false;
 	struct err again = ERR_INIT;
-	int r = 0;
+	int r = pass_flush(s, &left, err);
 
+	if (r < 0)
+		return r;
 	if (stops)
 		r = do_stop(x, err);
 	else
 		p.final = !ran_here(s);
 	if (r >= 0 && stops && s->o.restart) {
 		r = pass_freeze(s, &runs_again, err);
+		p.frozen = true;
 		if (r >= 0 && runs_again)
 			r = handover_start_again(s, err);
 	}

@@ -128,8 +128,11 @@ static int take_native(
 
 	if (!in->snap)
 		return err_set(err, ERR_PROTOCOL, "a native stream needs its snapshot's name");
-	if (last && !strcmp(last, in->snap))
-		return err_set(err, ERR_STATE, "snapshot '%s' has been received already", in->snap);
+	if (last && !strcmp(last, in->snap)) { /* the answer was lost, or it is a replay: nothing is
+						  taken twice */
+		*ret = json_object();
+		return verb_serve_ready(r->verb, json_pack("{s:b}", "complete", 1), err);
+	}
 	if (in->from ? !last || strcmp(last, in->from) : last != NULL)
 		return err_set(err, ERR_STATE, "volume '%s' was last received at '%s', not at '%s'",
 			in->volume, last ? last : "(nothing)", in->from ? in->from : "(nothing)");

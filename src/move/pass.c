@@ -121,6 +121,9 @@ static int stream_leg(struct sending *s, const struct leg *l, struct err *err)
 	r = start_verb(s, l, &v, &ready, err);
 	if (r < 0)
 		return r;
+	/* It came through to the end before, only the answer was lost. */
+	if (json_get_bool(ready, "complete", false))
+		return verb_finish(v, &ok, err);
 	out = verb_stream(v, &fo);
 	r = l->native ? send_native(s, l, ready, out, err) : send_tree(s, l, out, err);
 	if (r >= 0)
@@ -228,10 +231,24 @@ static int advance(struct sending *s, struct volume *v, json_t *f, struct err *e
 	return transfer_save(s->m->st, s->t, err);
 }
 
+static int send_pending(
+	struct sending *s, struct volume *v, json_t *f, const struct pass *p, struct err *err)
+{
+	const char *sent = json_get_str(f, "sent");
+	struct leg l = {.v = v,
+		.snap = json_get_str(f, "pending"),
+		.from = sent,
+		.base = !sent,
+		.final = p->final,
+		.native = true};
+	int r = stream_leg_patiently(s, &l, p->patience, err);
+
+	return r < 0 ? r : advance(s, v, f, err);
+}
+
 static int pass_native(struct sending *s, struct volume *v, const struct pass *p, struct err *err)
 {
 	json_t *f = sending_volume(s, v->name);
-	const char *sent;
 	int r;
 
 	if (!json_get_bool(f, "complete", false) && s->o.snapshots) {
@@ -240,19 +257,17 @@ static int pass_native(struct sending *s, struct volume *v, const struct pass *p
 			return r;
 	}
 	r = new_snapshot(s, v, f, err);
+	return r < 0 ? r : send_pending(s, v, f, p, err);
+}
+
+static int drop_pending(struct sending *s, struct volume *v, json_t *f, struct err *err)
+{
+	int r = volume_snapshot_destroy(v, json_get_str(f, "pending"), err);
+
 	if (r < 0)
 		return r;
-	sent = json_get_str(f, "sent");
-	struct leg l = {.v = v,
-		.snap = json_get_str(f, "pending"),
-		.from = sent,
-		.base = !sent,
-		.final = p->final,
-		.native = true};
-	r = stream_leg_patiently(s, &l, p->patience, err);
-	if (r < 0)
-		return r;
-	return advance(s, v, f, err);
+	json_object_del(f, "pending");
+	return transfer_save(s->m->st, s->t, err);
 }
 
 /* Where snapshots are cheap the tree engine reads one, so that what it sends is one moment's. */
@@ -262,41 +277,63 @@ static int pass_tree(struct sending *s, struct volume *v, const struct pass *p, 
 	struct leg l = {.v = v, .base = !json_get_bool(f, "complete", false), .final = p->final};
 	int r;
 
-	if (json_get_str(f, "pending") || (!p->final && volume_can(v, STORAGE_SNAPSHOT))) {
+	if (p->frozen || (!p->final && volume_can(v, STORAGE_SNAPSHOT))) {
 		r = new_snapshot(s, v, f, err);
 		if (r < 0)
 			return r;
 		l.snap = json_get_str(f, "pending");
 	}
 	r = stream_leg_patiently(s, &l, p->patience, err);
+	if (r >= 0 && l.snap)
+		r = drop_pending(s, v, f, err);
 	if (r < 0)
 		return r;
-	if (l.snap) {
-		r = volume_snapshot_destroy(v, l.snap, err);
-		if (r < 0)
-			return r;
-		json_object_del(f, "pending");
-	}
 	json_put_bool(f, "complete", true);
 	return transfer_save(s->m->st, s->t, err);
+}
+
+/* A snapshot that was not sent to its end is older than what is to be sent now: it goes first, or
+ * away. */
+static int flush_volume(struct sending *s, struct volume *v, const struct pass *p, struct err *err)
+{
+	const struct pass left = {.patience = p->patience};
+	json_t *f = sending_volume(s, v->name);
+
+	if (!json_get_str(f, "pending"))
+		return 0;
+	return sending_native(s, v->name) ? send_pending(s, v, f, &left, err)
+					  : drop_pending(s, v, f, err);
+}
+
+int pass_flush(struct sending *s, const struct pass *p, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < s->vols.n; i++)
+		r = flush_volume(s, s->vols.v[i], p, err);
+	return r;
+}
+
+static int pass_volume(struct sending *s, struct volume *v, const struct pass *p, struct err *err)
+{
+	int r = cancel_check(err);
+
+	if (r >= 0 && !p->frozen)
+		r = flush_volume(s, v, p, err);
+	if (r >= 0)
+		r = sending_native(s, v->name) ? pass_native(s, v, p, err)
+					       : pass_tree(s, v, p, err);
+	return r < 0 ? err_prefix(err, "send volume '%s' of container '%s' to %s", v->name,
+			       s->t->ct, s->t->peer)
+		     : 0;
 }
 
 int pass_run(struct sending *s, const struct pass *p, struct err *err)
 {
 	int r = places_transfer_dir_make(s->t->token, err);
 
-	for (size_t i = 0; r >= 0 && i < s->vols.n; i++) {
-		struct volume *v = s->vols.v[i];
-
-		r = cancel_check(err);
-		if (r < 0)
-			return r;
-		r = sending_native(s, v->name) ? pass_native(s, v, p, err)
-					       : pass_tree(s, v, p, err);
-		if (r < 0)
-			return err_prefix(err, "send volume '%s' of container '%s' to %s", v->name,
-				s->t->ct, s->t->peer);
-	}
+	for (size_t i = 0; r >= 0 && i < s->vols.n; i++)
+		r = pass_volume(s, s->vols.v[i], p, err);
 	return r;
 }
 

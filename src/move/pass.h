@@ -9,10 +9,13 @@
 
 struct pass {
 	bool final;	 /* the container is stopped: what is read is still */
+	bool frozen;	 /* pass_freeze has taken the snapshots that are to be sent */
 	usec_t patience; /* how long a lost link is tried again */
 };
 
 int pass_run(struct sending *s, const struct pass *p, struct err *err) _must_use_;
+/* Sends what a broken pass has left behind. pass_run does it by itself, unless frozen. */
+int pass_flush(struct sending *s, const struct pass *p, struct err *err) _must_use_;
 /* Takes the snapshots of a pass that is to be sent later by pass_run: the container may run again
  * after it. No-op where snapshots aren't cheap; *ret_all says whether every volume has one. */
 int pass_freeze(struct sending *s, bool *ret_all, struct err *err) _must_use_;

@@ -90,17 +90,22 @@ struct volume *receiving_final(struct receiving *r, const char *name)
 	return volume_in_pool(r->pool, r->t->ct, name);
 }
 
-static int forget_ownership(struct receiving *r, enum transfer_phase phase, struct err *err)
+/* The promise changes who may run it, not whose name it is: the record keeps the name until
+ * everything is swept. */
+static int write_promise(struct receiving *r, enum transfer_phase phase, struct err *err)
 {
 	struct own own;
 	int res = own_get(r->m->st, r->t->ct, &own, err);
 
-	if (res < 0 || !own.recorded || strcmp(own.token, r->t->token))
-		return res;
-	if (phase == TRANSFER_CANCELLED || own.kind == OWN_STAGED)
-		return own_forget(r->m->st, r->t->ct, err);
-	own.kind = OWN_RELEASED;
-	return own_set(r->m->st, &own, err);
+	if (res >= 0 && own.recorded && own.kind == OWN_OWNER && !strcmp(own.token, r->t->token)) {
+		own.kind = OWN_RELEASED;
+		res = own_set(r->m->st, &own, err);
+	}
+	if (res >= 0)
+		res = transfer_set_phase(r->m->st, r->t, phase, err);
+	if (res >= 0 && r->key.single_use)
+		res = auth_key_set_in_use(r->m->st, r->key.name, false, err);
+	return res;
 }
 
 int receiving_promise(struct receiving *r, enum transfer_phase phase, struct err *err)
@@ -111,11 +116,7 @@ int receiving_promise(struct receiving *r, enum transfer_phase phase, struct err
 		res = state_begin(r->m->st, err);
 	if (res < 0)
 		return res;
-	res = forget_ownership(r, phase, err);
-	if (res >= 0)
-		res = transfer_set_phase(r->m->st, r->t, phase, err);
-	if (res >= 0 && r->key.single_use)
-		res = auth_key_set_in_use(r->m->st, r->key.name, false, err);
+	res = write_promise(r, phase, err);
 	if (res >= 0)
 		res = state_commit(r->m->st, err);
 	else
@@ -125,42 +126,73 @@ int receiving_promise(struct receiving *r, enum transfer_phase phase, struct err
 	return res < 0 ? res : receiving_sweep(r, err);
 }
 
-/* Published already when it was refused: its files are where a container's are. They are ours to
- * remove only because the record says that this transfer made them there. */
-static int sweep_volume(struct receiving *r, const char *name, struct err *err)
+/* Files and configuration under the container's own name are ours to remove only as long as the
+ * ownership record names this transfer. */
+static int holds_the_name(struct receiving *r, bool *ret, struct err *err)
 {
-	_cleanup_volume_ struct volume *staged = receiving_staged(r, name),
-				       *final = receiving_final(r, name);
-	int res = volume_destroy(staged, err);
+	struct own own;
+	int res = own_get(r->m->st, r->t->ct, &own, err);
 
-	if (res >= 0 && json_get_bool(r->t->facts, "published", false))
-		res = volume_destroy(final, err);
+	*ret = res >= 0 && own.recorded && (own.kind == OWN_STAGED || own.kind == OWN_RELEASED) &&
+	       !strcmp(own.token, r->t->token);
+	return res;
+}
+
+static int sweep_volumes(struct receiving *r, bool named, struct err *err)
+{
+	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
+	const char *name;
+	int res = receiving_pool(r, err);
+
+	json_object_foreach(all, name, f)
+	{
+		_cleanup_volume_ struct volume *staged = NULL, *final = NULL;
+
+		if (res < 0)
+			break;
+		staged = receiving_staged(r, name);
+		res = volume_destroy(staged, err);
+		if (res >= 0 && named && json_get_bool(r->t->facts, "published", false)) {
+			final = receiving_final(r, name);
+			res = volume_destroy(final, err);
+		}
+	}
+	return res;
+}
+
+static int note_swept(struct receiving *r, bool named, struct err *err)
+{
+	int res = fault_point("receiving.swept", err);
+
+	if (res >= 0)
+		res = state_begin(r->m->st, err);
+	if (res < 0)
+		return res;
+	if (named)
+		res = own_forget(r->m->st, r->t->ct, err);
+	if (res >= 0)
+		res = transfer_fact(r->m->st, r->t, "swept", json_true(), err);
+	if (res >= 0)
+		return state_commit(r->m->st, err);
+	state_rollback(r->m->st);
 	return res;
 }
 
 int receiving_sweep(struct receiving *r, struct err *err)
 {
-	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
-	const char *name;
+	bool named;
 	int res;
 
 	if (json_get_bool(r->t->facts, "swept", false))
 		return 0;
-	res = receiving_pool(r, err);
-	if (res < 0)
-		return res;
-	json_object_foreach(all, name, f)
-	{
-		res = sweep_volume(r, name, err);
-		if (res < 0)
-			return res;
-	}
-	res = places_transfer_dir_remove(r->t->token, err);
-	if (res >= 0 && json_get_bool(r->t->facts, "defined", false))
-		res = runtime_undefine(r->t->ct, err);
+	res = holds_the_name(r, &named, err);
 	if (res >= 0)
-		res = fault_point("receiving.swept", err);
-	return res < 0 ? res : transfer_fact(r->m->st, r->t, "swept", json_true(), err);
+		res = sweep_volumes(r, named, err);
+	if (res >= 0)
+		res = places_transfer_dir_remove(r->t->token, err);
+	if (res >= 0 && named)
+		res = runtime_undefine(r->t->ct, err);
+	return res < 0 ? res : note_swept(r, named, err);
 }
 
 void receiving_done(struct receiving *r)

@@ -375,15 +375,16 @@ static int cancel_failed(struct sending *s, int failed, struct err *err)
 
 int send_continue(struct sending *s, json_t **ret, struct err *err)
 {
-	int r;
+	int r = 0;
 
 	make_plan(s);
 	s->o.consistent = json_get_bool(s->t->opts, "consistent", true);
 	s->o.restart = json_get_bool(s->t->opts, "restart", true);
 	s->o.keep_partial = json_get_bool(s->t->opts, "keep_partial", false);
-	r = sending_load(s, err);
-	if (r >= 0 && s->t->phase < TRANSFER_COMMITTED) {
-		r = before_commit(s, err);
+	if (s->t->phase < TRANSFER_COMMITTED) {
+		r = sending_load(s, err);
+		if (r >= 0)
+			r = before_commit(s, err);
 		if (r >= 0)
 			r = plan_step(&s->plan, "state", err);
 		if (r < 0)

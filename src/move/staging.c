@@ -256,31 +256,35 @@ static json_t *answer(const struct receiving *r)
 	return o;
 }
 
-static int record(struct receiving *r, const struct skel *s, const struct container *c,
-	json_t *volumes, struct err *err)
+static struct transfer *new_record(
+	const struct receiving *r, const struct skel *s, const struct container *c, json_t *volumes)
 {
-	struct own own = {.kind = OWN_STAGED, .epoch = s->epoch};
-	int res;
+	struct transfer *t = transfer_new(TRANSFER_DESTINATION, c->name);
 
-	r->t = transfer_new(TRANSFER_DESTINATION, c->name);
-	snprintf(r->t->token, sizeof(r->t->token), "%s", s->token);
-	snprintf(r->t->peer, sizeof(r->t->peer), "%s", r->address);
-	snprintf(r->t->key, sizeof(r->t->key), "%s", r->key.name);
-	r->t->epoch = s->epoch;
-	json_object_set_new(r->t->facts, "ct", container_json(c));
-	json_object_set_new(r->t->facts, "volumes", volumes);
-	json_put_str(r->t->facts, "pool", r->pool->name);
-	json_put_bool(r->t->facts, "clone", s->clone);
-	json_put_bool(r->t->facts, "defined", true);
-	snprintf(own.ct, sizeof(own.ct), "%s", c->name);
-	snprintf(own.token, sizeof(own.token), "%s", s->token);
-	snprintf(own.peer, sizeof(own.peer), "%s", r->address);
-	res = move_close_arrived(r->m, c->name, err);
-	if (res >= 0)
-		res = state_begin(r->m->st, err);
+	snprintf(t->token, sizeof(t->token), "%s", s->token);
+	snprintf(t->peer, sizeof(t->peer), "%s", r->address);
+	snprintf(t->key, sizeof(t->key), "%s", r->key.name);
+	t->epoch = s->epoch;
+	json_object_set_new(t->facts, "ct", container_json(c));
+	json_object_set_new(t->facts, "volumes", volumes);
+	json_put_str(t->facts, "pool", r->pool->name);
+	json_put_bool(t->facts, "clone", s->clone);
+	return t;
+}
+
+/* The name is ours from here on: nobody else arrives or is made under it until it is published, or
+ * swept and forgotten. */
+static int write_record(struct receiving *r, struct transfer *t, struct err *err)
+{
+	struct own own = {.kind = OWN_STAGED, .epoch = t->epoch};
+	int res = state_begin(r->m->st, err);
+
 	if (res < 0)
 		return res;
-	res = transfer_insert(r->m->st, r->t, err);
+	snprintf(own.ct, sizeof(own.ct), "%s", t->ct);
+	snprintf(own.token, sizeof(own.token), "%s", t->token);
+	snprintf(own.peer, sizeof(own.peer), "%s", t->peer);
+	res = transfer_insert(r->m->st, t, err);
 	if (res >= 0)
 		res = own_set(r->m->st, &own, err);
 	if (res >= 0 && r->key.single_use)
@@ -289,6 +293,20 @@ static int record(struct receiving *r, const struct skel *s, const struct contai
 		return state_commit(r->m->st, err);
 	state_rollback(r->m->st);
 	return res;
+}
+
+static int record(struct receiving *r, const struct skel *s, const struct container *c,
+	json_t *volumes, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = new_record(r, s, c, volumes);
+	int res = move_close_arrived(r->m, c->name, err);
+
+	if (res >= 0)
+		res = write_record(r, t, err);
+	if (res < 0) /* and r->t stays NULL: a token that is somebody else's is not ours to undo */
+		return res;
+	r->t = TAKE_PTR(t);
+	return 0;
 }
 
 static int define(struct receiving *r, struct err *err)
@@ -327,17 +345,14 @@ static int answer_again(struct receiving *r, json_t **ret, struct err *err)
 	return 0;
 }
 
-static int stage_new(struct receiving *r, const struct skel *s, struct container *c,
-	const char *pool_word, struct err *err)
+/* Everything that can be refused is refused here, with the name locked and nothing made. */
+static int check_all(struct receiving *r, const struct skel *s, struct container *c,
+	const char *pool_word, json_t **ret_volumes, struct err *err)
 {
-	_cleanup_json_ json_t *volumes = NULL;
 	struct idmap theirs = {0};
 	bool same_ids;
-	int res;
+	int res = check_name_free(r, c->name, err);
 
-	res = auth_key_allows(&r->key, c->name, r->address, s->passphrase, pool_word, err);
-	if (res >= 0)
-		res = check_name_free(r, c->name, err);
 	if (res >= 0)
 		res = places_pool(r->m, pool_word ? pool_word : r->key.pool, &r->pool, err);
 	if (res >= 0)
@@ -355,15 +370,23 @@ static int stage_new(struct receiving *r, const struct skel *s, struct container
 		res = check_space(r, s, err);
 	if (res < 0)
 		return res;
-	volumes = choose_methods(r, s, c, same_ids, err);
-	if (!volumes)
-		return -ERR_PROTOCOL;
-	res = move_lock(r->m, c->name, false, &r->lock, err);
+	*ret_volumes = choose_methods(r, s, c, same_ids, err);
+	return *ret_volumes ? 0 : -ERR_PROTOCOL;
+}
+
+static int stage_new(struct receiving *r, const struct skel *s, struct container *c,
+	const char *pool_word, struct err *err)
+{
+	_cleanup_json_ json_t *volumes = NULL;
+	int res = auth_key_allows(&r->key, c->name, r->address, s->passphrase, pool_word, err);
+
+	if (res >= 0)
+		res = move_lock(r->m, c->name, false, &r->lock, err);
+	if (res >= 0)
+		res = check_all(r, s, c, pool_word, &volumes, err);
 	if (res >= 0)
 		res = record(r, s, c, TAKE_PTR(volumes), err);
-	if (res < 0)
-		return res;
-	return define(r, err);
+	return res < 0 ? res : define(r, err);
 }
 
 static int stage(struct receiving *r, const struct skel *s, const char *pool_word, json_t **ret,
