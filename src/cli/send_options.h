@@ -43,7 +43,7 @@
 	{"bwlimit", 0, OPTION_SIZE, "bwlimit", "SIZE", "bytes per second at most, such as 20M"},   \
 	{                                                                                          \
 		"compress", 0, OPTION_WORD, "compress", "HOW",                                     \
-			"auto (default: while the link is the slow part), off, or 1 to 19"         \
+			"off (default), auto (while the link is the slow part), or 1 to 19"        \
 	}
 
 #define SEND_NOW_OPTIONS                                                                           \
