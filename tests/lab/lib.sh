@@ -18,18 +18,18 @@ LAB=${LAB:-t$$}
 export LAB
 _lib_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
-# lab_up [ENV=VALUE...]: NODES, POOLS, LXCPATH_FS, BUILD: see tests/lab/lab.
+# lab_up: NODES, POOLS, LXCPATH_FS, BUILD in the environment: see tests/lab/lab. It goes with the test.
 lab_up() {
-	trap lab_down EXIT
-	env "$@" "$_lib_dir/lab" up | sed 's/^/# /'
+	cleanup lab_down "$LAB"
+	"$_lib_dir/lab" up | sed 's/^/# /'
 }
 
 # KEEP_LAB=1 leaves it up, to look around in.
 lab_down() {
 	if [ -n "${KEEP_LAB:-}" ]; then
-		echo "# kept: LAB=$LAB tests/lab/on a"
+		echo "# kept: LAB=$1 tests/lab/on a"
 	else
-		"$_lib_dir/lab" down
+		LAB=$1 "$_lib_dir/lab" down
 	fi
 }
 
