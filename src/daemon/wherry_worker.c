@@ -169,6 +169,7 @@ int main(void)
 		return err_exit_status(err.code);
 	}
 	report.call = s.call;
+	s.move.call = s.call->name;
 	r = prepare(&s, &st, &cfg, &err);
 	if (r >= 0)
 		r = begin_job(&s, &report, &lock, &err);
