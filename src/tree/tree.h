@@ -1,14 +1,16 @@
 /*
- * The file-tree engine: makes the tree under one directory equal to the tree under another, over a stream, pass by
- * pass. The source keeps an index of what the destination has, so nothing is asked of the destination: a pass walks (or takes the names from change
- * tracking), compares with the index, and streams operations; the destination applies them confined to its root. Everything of P5
+ * The file-tree engine: makes the tree under one directory equal to the tree under another, over a
+ *stream, pass by pass. The source keeps an index of what the destination has, so nothing is asked
+ *of the destination: a pass walks (or takes the names from change tracking), compares with the
+ *index, and streams operations; the destination applies them confined to its root. Everything of P5
  * travels. Ids travel as the container sees them.
  *
  *	source:       tree_send(&args, stream, &result, &err)
  *	destination:  tree_receive(&args, stream, &result, &err)
  *
- * The index file is durable state of the source: a pass that ends well replaces it; a broken one leaves what was acknowledged, so that the next
- * call resumes. Operations are idempotent: those after the last acknowledgement are simply sent again.
+ * The index file is durable state of the source: a pass that ends well replaces it; a broken one
+ *leaves what was acknowledged, so that the next call resumes. Operations are idempotent: those
+ *after the last acknowledgement are simply sent again.
  */
 #pragma once
 
@@ -23,39 +25,69 @@
 #define TREE_UNSUPPORTED_MAX 64 /* messages kept; more are only counted */
 
 struct tree_result {
-	uint64_t entries;    /* in the tree */
-	uint64_t sent;	     /* entries whose operation was sent in this pass */
-	uint64_t bytes;	     /* file content sent */
-	uint64_t deleted;    /* entries removed in this pass */
-	uint64_t vanished;   /* gone between listing and reading: ordinary in a live pass */
-	struct digest128 digest; /* of the whole tree as sent (names, metadata, content), comparable on both sides; only of a
-				  * pass over a still tree (final) */
-	char **unsupported;  /* "srv/x: immutable flag: xfs pool 'p' can't hold it" */
+	uint64_t entries;	 /* in the tree */
+	uint64_t sent;		 /* entries whose operation was sent in this pass */
+	uint64_t bytes;		 /* file content sent */
+	uint64_t deleted;	 /* entries removed in this pass */
+	uint64_t vanished;	 /* gone between listing and reading: ordinary in a live pass */
+	struct digest128 digest; /* of the whole tree as sent (names, metadata, content), comparable
+				  * on both sides; only of a pass over a still tree (final) */
+	char **unsupported;	 /* "srv/x: immutable flag: xfs pool 'p' can't hold it" */
 	uint64_t n_unsupported;
 };
 void tree_result_done(struct tree_result *r);
 
+/* How much of a broken pass the destination holds: asked there (tree_resume_read), told to the
+ * source before the next one. Without it the source counts on what was synced only, which is safe
+ * and slower. */
+struct tree_resume {
+	uint64_t session, offset;
+};
+
 struct tree_send_args {
-	int rootfd;		   /* the tree; stays the caller's */
-	const char *index_path;	   /* absolute; made if missing */
+	int rootfd; /* the tree; stays the caller's */
+	const char
+		*index_path; /* absolute; made if missing. NULL: none is kept, everything is sent */
 	const struct idmap *idmap; /* of the source; ids outside it are an error naming the file */
-	bool final;		   /* the tree is still (stopped or a snapshot): a change while reading is an error */
-	uint64_t total_hint;	   /* bytes, for progress; 0: not known */
+	bool final; /* the tree is still (stopped or a snapshot): a change while reading is an error
+		     */
+	uint64_t total_hint; /* bytes, for progress; 0: not known */
 	struct progress *progress;
+	const struct tree_resume *resume; /* NULL: not known */
+	/* When the tree became still, in ns since 1970, where it is a snapshot; 0: now. */
+	uint64_t still_since;
 };
 
 struct tree_receive_args {
-	int rootfd;		   /* an empty or partly filled directory of ours; nobody else writes there */
+	int rootfd; /* an empty or partly filled directory of ours; nobody else writes there */
 	const struct idmap *idmap; /* of the destination */
 	struct progress *progress;
-	/* The directory where the receiver keeps what it must know between passes (digests of entries); absolute, may be removed with the staging. */
-	const char *state_dir;
+	/* The directory where the receiver keeps what it must know between passes (digests of
+	 * entries); absolute, may be removed with the staging. */
+	const char *state_dir; /* NULL: nothing is kept between passes */
 };
 
-int tree_send(const struct tree_send_args *a, struct stream *s, struct tree_result *ret, struct err *err) _must_use_;
-int tree_receive(const struct tree_receive_args *a, struct stream *s, struct tree_result *ret, struct err *err) _must_use_;
+int tree_send(const struct tree_send_args *a, struct stream *s, struct tree_result *ret,
+	struct err *err) _must_use_;
+int tree_receive(const struct tree_receive_args *a, struct stream *s, struct tree_result *ret,
+	struct err *err) _must_use_;
 
-/* Local copy (snapshots of dir volumes, templates): reflinks or copy_file_range where it can. to must be empty. */
-int tree_copy(int from_rootfd, int to_rootfd, struct progress *p, struct tree_result *ret, struct err *err) _must_use_;
-/* Bytes (allocated), entries, and the first names of what the target filesystem could not hold; for estimates, never crosses mounts. */
-int tree_measure(int rootfd, uint64_t *ret_bytes, uint64_t *ret_entries, struct err *err) _must_use_;
+/* The source, after the destination answered that it has applied and synced the pass: what was sent
+ * counts as held. Without it the next pass resumes as after a broken one: right, but slower. Not
+ * needed after the last pass. */
+int tree_commit(const char *index_path, struct err *err) _must_use_;
+/* The destination says that it does not have what the source thinks (-ERR_STATE, -ERR_CORRUPT): the
+ * next pass sends everything. */
+int tree_forget(const char *index_path, struct err *err) _must_use_;
+/* The destination, before it receives again: what it holds of the last pass; zeros if there was
+ * none. */
+int tree_resume_read(const char *state_dir, struct tree_resume *ret, struct err *err) _must_use_;
+
+/* Local copy (snapshots of dir volumes, templates): reflinks or copy_file_range where it can. to
+ * must be empty. */
+int tree_copy(int from_rootfd, int to_rootfd, struct progress *p, struct tree_result *ret,
+	struct err *err) _must_use_;
+/* Bytes (allocated), entries, and the first names of what the target filesystem could not hold; for
+ * estimates, never crosses mounts. */
+int tree_measure(
+	int rootfd, uint64_t *ret_bytes, uint64_t *ret_entries, struct err *err) _must_use_;

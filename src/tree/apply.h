@@ -1,0 +1,42 @@
+/*
+ * Operations made real beneath a directory. Whatever the operations say, nothing outside is
+ * reached: names are single components, folders are entered one by one without following symlinks
+ * or crossing mounts, metadata goes through descriptors. An operation that breaks the rules is
+ * -ERR_PROTOCOL; one that does not fit what is here is -ERR_STATE.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tree/entry.h"
+#include "tree/names.h"
+#include "tree/ops.h"
+#include "tree/tree.h"
+#include "tree/walk.h"
+
+struct apply {
+	int rootfd;
+	const struct idmap *map; /* NULL: the identity */
+	struct tree_result *res;
+	/* private */
+	struct walk w;
+	bool in_dir; /* between DIR and DONE */
+	bool exact;
+	struct names names;
+	struct entry e;
+	struct entry_defaults defaults;
+	bool times_verified;
+	char name[256]; /* of the entry being made, for messages */
+	int file;	/* being filled, or -1 */
+	bool fresh;
+	uint64_t file_size;
+};
+
+void apply_init(struct apply *a, int rootfd, const struct idmap *map, struct tree_result *res);
+void apply_done(struct apply *a);
+/* Any operation but BEGIN and END. */
+int apply_op(struct apply *a, const struct op *op, struct err *err) _must_use_;
+/* May the stream end here? */
+bool apply_complete(const struct apply *a);

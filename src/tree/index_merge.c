@@ -1,0 +1,582 @@
+#include "tree/index_merge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/vec.h"
+#include "tree/digest.h"
+#include "tree/index_file.h"
+
+#define OUT_MAX (256u << 10)
+
+/* A journal, as far as it is trusted */
+
+struct part_dir {
+	uint64_t id, first, end,
+		done; /* offsets of its records; done 0: not all of it is trusted */
+};
+VEC(part_dir_vec, struct part_dir);
+
+struct part_move {
+	uint64_t id, from_dir, to_dir;
+	const char *from, *to;
+};
+VEC(part_move_vec, struct part_move);
+
+struct journal {
+	const unsigned char *map;
+	size_t size;
+	uint64_t session, root_id, applied, synced, trusted, end;
+	bool sent;		    /* anything at all */
+	struct part_dir_vec dirs;   /* sorted by id */
+	struct part_move_vec moves; /* by from_dir, from */
+	struct part_move_vec ins;   /* the same by to_dir */
+};
+
+static void journal_done(struct journal *j)
+{
+	if (j->map)
+		munmap((void *)(uintptr_t)j->map, j->size);
+	part_dir_vec_done(&j->dirs);
+	part_move_vec_done(&j->moves);
+	part_move_vec_done(&j->ins);
+}
+
+/* A crash of the host can leave any tail. */
+static bool rec_ok(const struct journal *j, uint64_t off)
+{
+	const struct rec *r = (const struct rec *)(j->map + off);
+
+	return j->size - off >= sizeof(*r) && r->len >= sizeof(*r) && r->len % 8 == 0 &&
+	       r->len <= j->size - off && r->sum == digest_u64(r + 1, r->len - sizeof(*r));
+}
+
+static const struct rec *rec_at(const struct journal *j, uint64_t off)
+{
+	return (const struct rec *)(j->map + off);
+}
+
+/* First reading: how far is it whole, and how far was it acknowledged? */
+static void journal_scan(struct journal *j)
+{
+	uint64_t off = 0;
+
+	for (; off < j->size && rec_ok(j, off); off += rec_at(j, off)->len) {
+		const struct rec_ack *a = (const struct rec_ack *)rec_at(j, off);
+
+		if (a->rec.type == REC_BEGIN) {
+			j->session = a->applied;
+			j->root_id = a->synced;
+		} else if (a->rec.type == REC_ACK) {
+			j->sent = true;
+			j->applied = a->applied;
+			j->synced = a->synced;
+		} else if (a->rec.type == REC_END) {
+			j->end = a->applied;
+		}
+	}
+	j->size = j->size ? off : 0;
+}
+
+static void add_move(struct journal *j, const struct rec_move *m)
+{
+	const char *from = rec_name(m, sizeof(*m));
+
+	*part_move_vec_push(&j->moves) = (struct part_move){
+		m->id, m->from_dir, m->to_dir, from, from + m->rec.name_len};
+}
+
+static int compare_id(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int by_dir_id(const void *a, const void *b)
+{
+	return compare_id(((const struct part_dir *)a)->id, ((const struct part_dir *)b)->id);
+}
+
+static int by_from(const void *pa, const void *pb)
+{
+	const struct part_move *a = pa, *b = pb;
+	int r = compare_id(a->from_dir, b->from_dir);
+
+	return r ? r : strcmp(a->from, b->from);
+}
+
+static int by_to(const void *pa, const void *pb)
+{
+	const struct part_move *a = pa, *b = pb;
+
+	return compare_id(a->to_dir, b->to_dir);
+}
+
+/* Second reading: the folders and moves that are trusted. */
+static void journal_gather(struct journal *j)
+{
+	struct part_dir *d = NULL;
+
+	for (uint64_t off = 0; off < j->size; off += rec_at(j, off)->len) {
+		const struct rec *r = rec_at(j, off);
+		const struct rec_entry *e = (const struct rec_entry *)r;
+		const struct rec_done *done = (const struct rec_done *)r;
+
+		if (r->type == REC_DIR) {
+			d = part_dir_vec_push(&j->dirs);
+			*d = (struct part_dir){
+				((const struct rec_dir *)r)->id, off + r->len, off + r->len, 0};
+		} else if ((r->type == REC_ENTRY || r->type == REC_PART) && d &&
+			   e->at <= j->trusted) {
+			d->end = off + r->len;
+		} else if (r->type == REC_DONE && d && done->at <= j->trusted) {
+			d->done = off;
+		} else if (r->type == REC_MOVE && ((const struct rec_move *)r)->at <= j->trusted) {
+			add_move(j, (const struct rec_move *)r);
+		}
+	}
+	if (j->dirs.n)
+		qsort(j->dirs.v, j->dirs.n, sizeof(*j->dirs.v), by_dir_id);
+	for (size_t i = 0; i < j->moves.n; i++)
+		*part_move_vec_push(&j->ins) = j->moves.v[i];
+	if (j->moves.n) {
+		qsort(j->moves.v, j->moves.n, sizeof(*j->moves.v), by_from);
+		qsort(j->ins.v, j->ins.n, sizeof(*j->ins.v), by_to);
+	}
+}
+
+/* 0: there is none. */
+static int journal_open(const char *path, struct journal *j, struct err *err)
+{
+	_cleanup_free_ char *part = xasprintf("%s.part", path);
+	_cleanup_close_ int fd = open(part, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *p;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(err, "open %s", part);
+	if (st.st_size == 0)
+		return 1;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return err_errno(err, "map %s", part);
+	j->map = p;
+	j->size = (size_t)st.st_size;
+	journal_scan(j);
+	return 1;
+}
+
+static const struct part_dir *journal_dir(const struct journal *j, uint64_t id)
+{
+	struct part_dir key = {.id = id};
+
+	return j->dirs.n ? bsearch(&key, j->dirs.v, j->dirs.n, sizeof(key), by_dir_id) : NULL;
+}
+
+static bool moved_out(const struct journal *j, uint64_t dir, const char *name)
+{
+	struct part_move key = {.from_dir = dir, .from = name};
+
+	return j->moves.n && bsearch(&key, j->moves.v, j->moves.n, sizeof(key), by_from);
+}
+
+/* Writing the new file */
+
+VEC(dir_slot_vec, struct dir_slot);
+VEC(name_slot_vec, struct name_slot);
+
+struct todo {
+	uint64_t id, parent;
+	const char *name; /* in one of the maps */
+};
+VEC(todo_vec, struct todo);
+
+struct merge {
+	const struct index *old;
+	const struct journal *j;
+	int fd;
+	struct str buf;
+	uint64_t off; /* of the end of buf */
+	struct dir_slot_vec dirs;
+	struct name_slot_vec names;
+	struct todo_vec todo;
+	bool failed;
+	struct err *err;
+};
+
+static void out_flush(struct merge *m)
+{
+	if (!m->failed && fd_write_all(m->fd, m->buf.buf, m->buf.len, CLOCK_NEVER, m->err) < 0)
+		m->failed = true;
+	str_trunc(&m->buf, 0);
+}
+
+static void out(struct merge *m, const void *p, size_t n)
+{
+	static const char zeros[8];
+
+	if (m->buf.len + n > OUT_MAX && m->buf.len)
+		out_flush(m);
+	str_addn(&m->buf, p, n);
+	str_addn(&m->buf, zeros, -n & 7);
+	m->off += (n + 7) & ~(uint64_t)7;
+}
+
+static void out_dir(struct merge *m, const struct todo *t)
+{
+	size_t name_len = strlen(t->name) + 1;
+	struct rec_dir d = {
+		.rec = {REC_DIR, (uint16_t)name_len, 0, 0}, .id = t->id, .parent = t->parent};
+
+	d.rec.len = (uint32_t)(sizeof(d) + ((name_len + 7) & ~(size_t)7));
+	*dir_slot_vec_push(&m->dirs) = (struct dir_slot){t->id, m->off, 0};
+	out(m, &d, sizeof(d));
+	out(m, t->name, name_len);
+}
+
+static void out_entry(struct merge *m, uint64_t dir, const struct index_entry *e)
+{
+	size_t name_len = strlen(e->name) + 1;
+	struct rec_entry r = {.rec = {REC_ENTRY, (uint16_t)name_len, 0, 0},
+		.id = e->id,
+		.ctime = e->ctime,
+		.size = e->size,
+		.meta = e->meta,
+		.mode = e->mode,
+		.flags = e->flags,
+		.n_blocks = e->n_blocks};
+
+	memcpy(r.content, e->content.b, sizeof(r.content));
+	r.rec.len = (uint32_t)(sizeof(r) + ((name_len + 7) & ~(size_t)7) + 8 * e->n_blocks);
+	if (S_ISDIR(e->mode))
+		*todo_vec_push(&m->todo) = (struct todo){e->id, dir, e->name};
+	else
+		*name_slot_vec_push(&m->names) = (struct name_slot){
+			e->id, (uint32_t)(m->dirs.n - 1), (uint32_t)(m->off / 8)};
+	out(m, &r, sizeof(r));
+	out(m, e->name, name_len);
+	if (e->n_blocks)
+		out(m, e->blocks, 8 * (size_t)e->n_blocks);
+}
+
+static void out_done(struct merge *m, const struct rec_done *done)
+{
+	struct rec_done d = *done;
+
+	d.rec = (struct rec){REC_DONE, 0, sizeof(d), 0};
+	m->dirs.v[m->dirs.n - 1].done = m->off;
+	out(m, &d, sizeof(d));
+}
+
+/* A folder that the pass finished: its block replaces the old one. */
+static void merge_whole(struct merge *m, const struct part_dir *d)
+{
+	struct index_entry e;
+
+	for (uint64_t off = d->first; off < d->end; off += rec_at(m->j, off)->len) {
+		if (rec_at(m->j, off)->type != REC_ENTRY)
+			continue;
+		index_fill_entry(m->j->map, off, &e);
+		out_entry(m, d->id, &e);
+	}
+	out_done(m, (const struct rec_done *)(m->j->map + d->done));
+}
+
+VEC(name_vec, const char *);
+
+static int by_string(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A file whose content was on its way: the blocks that arrived, gathered from the records about
+ * them. */
+static void merge_partial_file(
+	struct merge *m, uint64_t dir, const struct part_dir *d, uint64_t off)
+{
+	_cleanup_free_ uint64_t *blocks = NULL;
+	struct index_entry e, next;
+	uint32_t n = 0;
+
+	index_fill_entry(m->j->map, off, &e);
+	for (; off < d->end; off += rec_at(m->j, off)->len) {
+		if (rec_at(m->j, off)->type != REC_PART)
+			return; /* it was finished after all */
+		index_fill_entry(m->j->map, off, &next);
+		if (next.id != e.id || strcmp(next.name, e.name) != 0)
+			break;
+		if (next.size != n)
+			n = 0; /* begun again from the start */
+		blocks = xreallocarray(blocks, n + next.n_blocks, 8);
+		memcpy(blocks + n, next.blocks, 8 * (size_t)next.n_blocks);
+		n += next.n_blocks;
+	}
+	e.blocks = blocks;
+	e.n_blocks = n;
+	e.size = 0;
+	e.flags = INDEX_F_PARTIAL | INDEX_F_RACY;
+	out_entry(m, dir, &e);
+}
+
+static void names_of_part(const struct journal *j, const struct part_dir *d, struct name_vec *ret)
+{
+	for (uint64_t off = d->first; off < d->end; off += rec_at(j, off)->len)
+		*name_vec_push(ret) = rec_name(rec_at(j, off), sizeof(struct rec_entry));
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_string);
+}
+
+static void merge_part_entries(struct merge *m, const struct part_dir *d)
+{
+	const char *partial = NULL;
+	struct index_entry e;
+
+	for (uint64_t off = d->first; off < d->end; off += rec_at(m->j, off)->len) {
+		index_fill_entry(m->j->map, off, &e);
+		if (rec_at(m->j, off)->type == REC_ENTRY)
+			out_entry(m, d->id, &e);
+		else if (!partial || strcmp(partial, e.name) != 0)
+			merge_partial_file(m, d->id, d, off);
+		partial = e.name;
+	}
+}
+
+/* What moved into the folder, where the pass did not get to say so itself. */
+static void merge_moved_in(struct merge *m, uint64_t dir)
+{
+	for (size_t i = 0; i < m->j->ins.n; i++) {
+		const struct part_move *mv = &m->j->ins.v[i];
+		struct index_entry e = {.id = mv->id, .mode = S_IFDIR};
+		struct index_dir d;
+		uint64_t in;
+		size_t pos = 0;
+
+		if (mv->to_dir != dir)
+			continue;
+		while (index_name(m->old, mv->id, &pos, &e, &in))
+			if (in == mv->from_dir && strcmp(e.name, mv->from) == 0)
+				break;
+		if (S_ISDIR(e.mode) && !index_dir(m->old, mv->id, &d))
+			continue;
+		e.name = mv->to;
+		out_entry(m, dir, &e);
+	}
+}
+
+/* A folder that the pass did not finish: the old block with what is known by now, to be looked at
+ * again. */
+static void merge_mixed(
+	struct merge *m, const struct todo *t, const struct part_dir *d, struct index_dir *old)
+{
+	_cleanup_(name_vec_done) struct name_vec names = {0};
+	struct rec_done done = {.id = t->id,
+		.ctime = old ? old->ctime : 0,
+		.meta = old ? old->meta : 0,
+		.flags = old ? old->flags : INDEX_F_RACY};
+	struct index_entry e;
+
+	if (d) {
+		names_of_part(m->j, d, &names);
+		done.flags |= INDEX_F_RACY;
+	}
+	while (old && index_next(m->old, old, &e)) {
+		bool gone = m->j->moves.n && moved_out(m->j, t->id, e.name);
+
+		if (gone)
+			done.flags |= INDEX_F_RACY;
+		else if (!names.n ||
+			 !bsearch(&e.name, names.v, names.n, sizeof(*names.v), by_string))
+			out_entry(m, t->id, &e);
+	}
+	if (d)
+		merge_part_entries(m, d);
+	merge_moved_in(m, t->id);
+	out_done(m, &done);
+}
+
+/* From the root along the names: folders that are no longer named anywhere are gone. */
+static int merge_walk(struct merge *m, uint64_t root_id)
+{
+	size_t most = m->j->dirs.n;
+	struct index_dir old;
+	size_t pos = 0;
+
+	while (index_each_dir(m->old, &pos, &old))
+		most++;
+	*todo_vec_push(&m->todo) = (struct todo){root_id, 0, ""};
+	while (m->todo.n && !m->failed) {
+		struct todo t = m->todo.v[--m->todo.n];
+		const struct part_dir *d = journal_dir(m->j, t.id);
+		bool had = index_dir(m->old, t.id, &old);
+
+		if (!had && (!d || (!d->done && d->end == d->first)))
+			continue; /* nothing is known about it yet */
+		if (m->dirs.n == most)
+			return err_set(m->err, ERR_INTERNAL, "the index names a folder twice");
+		out_dir(m, &t);
+		if (d && d->done)
+			merge_whole(m, d);
+		else
+			merge_mixed(m, &t, d, had ? &old : NULL);
+	}
+	return m->failed ? -(int)m->err->code : 0;
+}
+
+static int by_slot_id(const void *a, const void *b)
+{
+	return compare_id(((const struct dir_slot *)a)->id, ((const struct dir_slot *)b)->id);
+}
+
+static int by_name_id(const void *a, const void *b)
+{
+	return compare_id(((const struct name_slot *)a)->id, ((const struct name_slot *)b)->id);
+}
+
+/* Names point at their folder by its number in the table, which is only now known. */
+static void renumber(struct merge *m)
+{
+	_cleanup_free_ uint32_t *number = xcalloc(m->dirs.n + 1, sizeof(*number));
+	_cleanup_free_ uint64_t *order = xcalloc(m->dirs.n + 1, sizeof(*order));
+
+	for (size_t i = 0; i < m->dirs.n; i++)
+		order[i] = m->dirs.v[i].id;
+	if (m->dirs.n)
+		qsort(m->dirs.v, m->dirs.n, sizeof(*m->dirs.v), by_slot_id);
+	for (size_t i = 0; i < m->dirs.n; i++) {
+		struct dir_slot key = {.id = order[i]};
+		struct dir_slot *s = bsearch(&key, m->dirs.v, m->dirs.n, sizeof(key), by_slot_id);
+
+		number[i] = (uint32_t)(s - m->dirs.v);
+	}
+	for (size_t i = 0; i < m->names.n; i++)
+		m->names.v[i].dir = number[m->names.v[i].dir];
+	if (m->names.n)
+		qsort(m->names.v, m->names.n, sizeof(*m->names.v), by_name_id);
+}
+
+static int out_tail(struct merge *m, const char *path)
+{
+	struct index_tail t = {.n_dirs = m->dirs.n, .n_names = m->names.n, .magic = INDEX_MAGIC};
+	void *p;
+
+	renumber(m);
+	t.dirs = m->off;
+	out(m, m->dirs.v, m->dirs.n * sizeof(*m->dirs.v));
+	t.names = m->off;
+	out(m, m->names.v, m->names.n * sizeof(*m->names.v));
+	out_flush(m);
+	if (m->failed)
+		return -(int)m->err->code;
+	p = mmap(NULL, m->off, PROT_READ, MAP_SHARED, m->fd, 0);
+	if (p == MAP_FAILED)
+		return err_errno(m->err, "map %s", path);
+	t.sum = digest_u64(p, m->off);
+	munmap(p, m->off);
+	out(m, &t, sizeof(t));
+	out_flush(m);
+	return m->failed ? -(int)m->err->code : 0;
+}
+
+static int merge_into(struct merge *m, const char *path, bool distrust)
+{
+	uint64_t root = m->j->root_id ? m->j->root_id : m->old->root_id;
+	struct index_head h = {INDEX_MAGIC, distrust ? INDEX_F_DISTRUST : 0, root, 0};
+	int r;
+
+	out(m, &h, sizeof(h));
+	r = merge_walk(m, root);
+	if (r >= 0)
+		r = out_tail(m, path);
+	if (r >= 0 && fdatasync(m->fd) < 0)
+		r = err_errno(m->err, "sync %s", path);
+	return r;
+}
+
+static int replace(const char *path, const struct index *old, const struct journal *j,
+	bool distrust, struct err *err)
+{
+	_cleanup_free_ char *new = xasprintf("%s.new", path);
+	_cleanup_close_ int fd = open(
+		new, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct merge m = {.old = old, .j = j, .fd = fd, .err = err};
+	int r;
+
+	if (fd < 0)
+		return err_errno(err, "create %s", new);
+	r = merge_into(&m, new, distrust);
+	str_done(&m.buf);
+	dir_slot_vec_done(&m.dirs);
+	name_slot_vec_done(&m.names);
+	todo_vec_done(&m.todo);
+	if (r >= 0 && rename(new, path) < 0)
+		r = err_errno(err, "replace %s", path);
+	if (r < 0)
+		unlink(new);
+	return r;
+}
+
+static int remove_part(const char *path, struct err *err)
+{
+	_cleanup_free_ char *part = xasprintf("%s.part", path);
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *folder = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+	int r = file_sync_dir(*folder ? folder : "/", err); /* the new file first */
+
+	return r < 0 ? r : file_remove(part, err);
+}
+
+static int merge(const char *path, struct journal *j, bool distrust, struct err *err)
+{
+	struct index old = {.part = -1};
+	int r = index_map(path, &old, err);
+
+	if (r < 0)
+		return r;
+	if (old.root_id && j->root_id && old.root_id != j->root_id) {
+		index_done(
+			&old); /* another tree was sent from there: nothing of the old one counts */
+		old = (struct index){.part = -1, .distrust = true};
+	}
+	if (j->dirs.n || j->moves.n || old.distrust != distrust)
+		r = replace(path, &old, j, distrust, err);
+	index_done(&old);
+	return r < 0 ? r : remove_part(path, err);
+}
+
+int index_merge_broken(const char *path, const struct tree_resume *resume, struct err *err)
+{
+	_cleanup_(journal_done) struct journal j = {0};
+	int r = journal_open(path, &j, err);
+
+	if (r <= 0)
+		return r;
+	if (!j.sent)
+		return remove_part(path, err);
+	j.trusted = resume && resume->session == j.session ? resume->offset : j.synced;
+	journal_gather(&j);
+	return merge(path, &j, !j.end || j.trusted < j.end, err);
+}
+
+int index_commit(const char *path, struct err *err)
+{
+	_cleanup_(journal_done) struct journal j = {0};
+	int r = journal_open(path, &j, err);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return 0; /* committed before */
+	if (!j.end)
+		return err_set(err, ERR_STATE, "%s: the pass did not end", path);
+	j.trusted = UINT64_MAX;
+	journal_gather(&j);
+	return merge(path, &j, false, err);
+}

@@ -1,0 +1,157 @@
+#include "tree/list.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "tree/entry.h"
+
+#define BUF_SIZE (64u << 10)
+
+static void close_ahead(struct list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].fd >= 0)
+			close(l->v[i].fd);
+	l->n = 0;
+}
+
+void list_begin(struct list *l, int dirfd)
+{
+	close_ahead(l);
+	l->fd = dirfd;
+	l->pos = l->len = 0;
+	l->end = false;
+	if (!l->buf)
+		l->buf = xmalloc(BUF_SIZE);
+	(void)lseek(dirfd, 0, SEEK_SET);
+}
+
+void list_done(struct list *l)
+{
+	close_ahead(l);
+	free(l->v);
+	free(l->buf);
+	str_done(&l->names);
+	*l = (struct list){0};
+}
+
+const char *list_name(const struct list *l, const struct list_item *i)
+{
+	return l->names.buf + i->name;
+}
+
+static void add(struct list *l, const struct dirent64 *d)
+{
+	if (d->d_name[0] == '.' && (!d->d_name[1] || (d->d_name[1] == '.' && !d->d_name[2])))
+		return;
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->v = xreallocarray(l->v, l->cap, sizeof(*l->v));
+	}
+	l->v[l->n++] = (struct list_item){.id = d->d_ino, .name = (uint32_t)l->names.len, .fd = -1};
+	str_addn(&l->names, d->d_name, strlen(d->d_name) + 1);
+}
+
+static int read_names(struct list *l, struct err *err)
+{
+	while (l->n < LIST_CHUNK && !l->end) {
+		if (l->pos == l->len) {
+			ssize_t n = syscall(SYS_getdents64, l->fd, l->buf, BUF_SIZE);
+
+			if (n < 0 && errno == ENOENT)
+				n = 0; /* the folder was removed under us: it is empty */
+			if (n < 0)
+				return err_errno(err, "list folder");
+			l->pos = 0;
+			l->len = (size_t)n;
+			l->end = n == 0;
+			continue;
+		}
+		add(l, (const struct dirent64 *)(l->buf + l->pos));
+		l->pos += ((const struct dirent64 *)(l->buf + l->pos))->d_reclen;
+	}
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct list_item *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* The root of another subvolume: its id is known once it is opened. */
+static uint64_t id_of_other(struct walk *w, const char *name)
+{
+	struct err err = ERR_INIT;
+	uint64_t id = 0;
+
+	walk_down(w, name, 0);
+	if (walk_fd(w, &err) >= 0)
+		id = walk_id(w);
+	walk_up(w, 1);
+	return id;
+}
+
+static int stat_item(struct list *l, struct list_item *i, struct walk *w, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(l->fd, list_name(l, i), &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
+		_cleanup_free_ char *path = NULL;
+
+		if (errno == ENOENT)
+			return 1;
+		path = walk_path(w, list_name(l, i));
+		return err_errno(err, "stat %s", path);
+	}
+	i->id = walk_entry_id(w, &st);
+	if (!i->id && S_ISDIR(st.st_mode))
+		i->id = id_of_other(w, list_name(l, i));
+	if (!i->id) {
+		_cleanup_free_ char *path = walk_path(w, list_name(l, i));
+
+		return err_set(err, ERR_BUSY,
+			"%s: another file system is mounted there; unmount it first", path);
+	}
+	i->ctime = entry_nsec(&st.st_ctim);
+	i->size = (uint64_t)st.st_size;
+	i->blocks = (uint64_t)st.st_blocks;
+	i->mode = st.st_mode;
+	i->nlink = (uint32_t)st.st_nlink;
+	return 0;
+}
+
+int list_more(struct list *l, struct walk *w, struct err *err)
+{
+	size_t kept = 0;
+	int r;
+
+	close_ahead(l);
+	str_trunc(&l->names, 0);
+	r = read_names(l, err);
+	if (r < 0)
+		return r;
+	if (l->n > 1)
+		qsort(l->v, l->n, sizeof(*l->v), by_id);
+	for (size_t i = 0; i < l->n; i++) {
+		r = stat_item(l, &l->v[i], w, err);
+		if (r < 0) {
+			l->n = 0;
+			return r;
+		}
+		if (r > 0)
+			l->vanished++;
+		else
+			l->v[kept++] = l->v[i];
+	}
+	r = l->n > 0;
+	l->n = kept;
+	return r;
+}

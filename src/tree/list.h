@@ -1,0 +1,49 @@
+/*
+ * The names in a folder with what stat says, some thousands at a time, in the order of inode
+ *numbers: the order in which file systems keep inodes, so that a cold disk is read in one
+ *direction.
+ *
+ *	list_begin(&l, walk_fd(&w));
+ *	while ((n = list_more(&l, &w, &err)) > 0)
+ *		for (size_t i = 0; i < l.n; i++) ... l.v[i] ..., list_name(&l, &l.v[i])
+ *	list_done(&l);
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "tree/walk.h"
+
+#define LIST_CHUNK 8192
+
+struct list_item {
+	uint64_t id; /* 0 until it was stat'ed */
+	int64_t ctime;
+	uint64_t size, blocks;
+	uint32_t mode, nlink;
+	uint32_t name;	     /* offset */
+	int fd;		     /* opened ahead, or -1 */
+	uint64_t old;	     /* where the index has this name, or 0 */
+	unsigned char state; /* the user's */
+};
+
+struct list {
+	int fd;
+	struct list_item *v;
+	size_t n, cap;
+	struct str names;
+	unsigned char *buf;
+	size_t pos, len; /* in buf */
+	bool end;
+	uint64_t vanished;
+};
+
+void list_begin(
+	struct list *l, int dirfd); /* from the first name; l is zeroed or was used before */
+int list_more(
+	struct list *l, struct walk *w, struct err *err) _must_use_; /* 0: there are no more */
+const char *list_name(const struct list *l, const struct list_item *i);
+void list_done(struct list *l);

@@ -1,0 +1,608 @@
+#include "tree/sender.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cancel.h"
+#include "base/str.h"
+#include "tree/digest.h"
+
+#define INLINE_MAX (256u << 10) /* files up to here travel in one operation */
+#define AHEAD	   64		/* files opened before they are needed */
+#define PART_BYTES (4u << 20)	/* content between two notes in the journal */
+
+enum { ITEM_SAME = 1, ITEM_SEND, ITEM_DIR };
+
+struct visit {
+	struct sender *s;
+	struct id_vec *ret_new;
+	struct list list;
+	struct diff diff;
+	uint64_t id;
+	int dirfd;
+	bool exact; /* names at the destination that we do not mention are to go */
+	bool racy;  /* the folder changed while we looked */
+};
+
+static int failed_at(struct visit *v, const char *name, struct err *err)
+{
+	_cleanup_free_ char *path = walk_path(&v->s->w, name);
+
+	return err_prefix(err, "%s", path);
+}
+
+/* Gone, or something else by now. */
+static int vanished(struct visit *v, const char *name, struct err *err)
+{
+	v->racy = true;
+	v->s->res->vanished++;
+	return sender_changed(v->s, name, "vanished", err);
+}
+
+static void name_op(struct visit *v, enum op_type type, const char *name)
+{
+	op_begin(&v->s->out, type);
+	op_str(&v->s->out, ATTR_NAME, name);
+	op_end(&v->s->out);
+}
+
+/* The destination keeps what it has under that name. */
+static void keep(struct visit *v, const struct index_entry *old)
+{
+	if (v->exact)
+		name_op(v, OP_KEEP, old->name);
+	index_put(&v->s->ix, old, sender_offset(v->s));
+}
+
+static void record(struct visit *v, const struct index_entry *e, bool fresh, uint32_t nlink)
+{
+	index_put(&v->s->ix, e, sender_offset(v->s));
+	if (nlink > 1 && !S_ISDIR(e->mode))
+		hardlinks_add(&v->s->links, v->id, e, fresh);
+	v->s->res->sent++;
+	progress_item(v->s->a->progress, v->s->res->sent);
+}
+
+/* Opening */
+
+/* Without the private view a device could hide behind the name of a file: look first, then open
+ * what was looked at. */
+static int open_file(struct visit *v, const char *name)
+{
+	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = openat(v->dirfd, name, flags | O_NOATIME);
+
+	return fd < 0 && errno == EPERM ? openat(v->dirfd, name, flags) : fd;
+}
+
+static bool gone_errno(int e)
+{
+	return e == ENOENT || e == ELOOP || e == ENXIO || e == ENODEV || e == EACCES;
+}
+
+static int open_item(struct visit *v, struct list_item *i, const char *name, struct err *err)
+{
+	int fd = i->fd;
+
+	i->fd = -1;
+	if (fd < 0)
+		fd = S_ISREG(i->mode) ? open_file(v, name)
+				      : openat(v->dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && gone_errno(errno))
+		return -1;
+	if (fd < 0) {
+		err_errno(err, "open");
+		return -2;
+	}
+	return fd;
+}
+
+/* Reads the metadata; 0 if it is another inode by now. */
+static int read_item(struct visit *v, int fd, const struct list_item *i, struct err *err)
+{
+	struct entry *e = &v->s->e;
+	struct stat st = {0};
+	int r = entry_read(fd, !S_ISREG(i->mode), v->s->a->idmap, e, err);
+
+	if (r < 0)
+		return r;
+	st.st_ino = e->id;
+	st.st_dev = e->dev;
+	e->id = walk_entry_id(&v->s->w, &st);
+	return (e->mode & S_IFMT) == (i->mode & S_IFMT) && e->id == i->id;
+}
+
+static void describe(const struct visit *v, const char *name, struct index_entry *ret)
+{
+	const struct entry *e = &v->s->e;
+
+	*ret = (struct index_entry){.id = e->id,
+		.ctime = e->ctime,
+		.size = e->size,
+		.meta = entry_digest(e),
+		.mode = e->mode,
+		.name = name,
+		.flags = e->ctime >= v->s->racy_from ? INDEX_F_RACY : 0};
+}
+
+/* Hard links */
+
+static void link_op(struct visit *v, const char *name, uint64_t id, const char *path)
+{
+	op_begin(&v->s->out, OP_LINK);
+	op_str(&v->s->out, ATTR_NAME, name);
+	op_u64(&v->s->out, ATTR_ID, id);
+	op_str(&v->s->out, ATTR_PATH, path);
+	op_end(&v->s->out);
+}
+
+/* Regular files */
+
+static int content_more(void *ctx, struct content *c, struct err *err)
+{
+	return sender_flush_if_long(ctx, err);
+}
+
+struct file {
+	struct visit *v;
+	const struct index_entry
+		*old; /* what the destination has there, NULL: nothing that counts */
+	struct index_entry new;
+	struct content c;
+	uint32_t noted; /* blocks in the journal */
+};
+
+static int stream_more(void *ctx, struct content *c, struct err *err)
+{
+	struct file *f = ctx;
+	struct sender *s = f->v->s;
+	int r = cancel_check(err);
+
+	if (r < 0)
+		return r;
+	if (c->blocks && (c->n_blocks - f->noted) * (uint64_t)DIGEST_BLOCK >= PART_BYTES) {
+		struct index_entry part = f->new;
+
+		part.size = f->noted;
+		part.blocks = c->blocks + f->noted;
+		part.n_blocks = c->n_blocks - f->noted;
+		f->noted = c->n_blocks;
+		index_put_part(&s->ix, &part, sender_offset(s));
+	}
+	return sender_flush_if_long(s, err);
+}
+
+static void file_op(struct file *f, uint32_t flags)
+{
+	struct opbuf *b = &f->v->s->out;
+
+	entry_put_ahead(b, &f->v->s->e);
+	op_begin(b, OP_FILE);
+	op_str(b, ATTR_NAME, f->new.name);
+	op_u32(b, ATTR_FLAGS, flags);
+	entry_put(b, &f->v->s->e);
+}
+
+static int send_small(struct file *f, struct err *err)
+{
+	struct sender *s = f->v->s;
+	size_t start = s->out.len;
+	bool same_inode = f->old && f->old->id == f->new.id;
+	int r;
+
+	file_op(f, OP_F_WHOLE | (same_inode ? OP_F_PATCH | OP_F_EMPTY : 0));
+	r = content_inline(&f->c, err);
+	if (r < 0)
+		return r;
+	op_u64(&s->out, ATTR_SIZE, f->c.sent);
+	op_end(&s->out);
+	if (same_inode && !(f->old->flags & INDEX_F_PARTIAL) && f->old->size == f->new.size &&
+		digest_eq(&f->old->content, &f->c.sum) && !f->c.short_read) {
+		s->out.len = start; /* the content is there */
+		f->c.sent = 0;
+	}
+	return 0;
+}
+
+static int send_large(struct file *f, struct err *err)
+{
+	struct sender *s = f->v->s;
+	bool same_inode = f->old && f->old->id == f->new.id;
+	uint32_t flags = 0;
+	int r;
+
+	if (same_inode) {
+		flags = OP_F_PATCH;
+		if (f->old->n_blocks && f->new.size <= CONTENT_TABLE_MAX) {
+			f->c.old = f->old->blocks;
+			f->c.n_old = f->old->n_blocks;
+			f->c.tail_unknown = f->old->flags & INDEX_F_PARTIAL;
+		} else {
+			flags |= OP_F_EMPTY;
+		}
+	}
+	f->c.more = stream_more;
+	f->c.ctx = f;
+	file_op(f, flags);
+	op_u64(&s->out, ATTR_SIZE, f->new.size);
+	op_end(&s->out);
+	r = content_stream(&f->c, err);
+	if (r < 0)
+		return r;
+	op_begin(&s->out, OP_CLOSE);
+	op_end(&s->out);
+	return 0;
+}
+
+static int check_unchanged(struct file *f, int fd, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, "stat");
+	if (entry_nsec(&st.st_ctim) == f->new.ctime && (uint64_t)st.st_size == f->new.size &&
+		!f->c.short_read)
+		return 0;
+	f->new.flags |= INDEX_F_RACY;
+	return sender_changed(f->v->s, f->new.name, "changed while it was read", err);
+}
+
+static void meta_op(struct visit *v, const char *name)
+{
+	struct opbuf *b = &v->s->out;
+
+	entry_put_ahead(b, &v->s->e);
+	op_begin(b, OP_META);
+	op_str(b, ATTR_NAME, name);
+	entry_put(b, &v->s->e);
+	op_end(b);
+}
+
+static int send_file(struct visit *v, const struct list_item *i, const char *name, int fd,
+	const struct index_entry *old, struct err *err)
+{
+	struct sender *s = v->s;
+	struct file f = {.v = v,
+		.old = old,
+		.c = {.fd = fd, .size = s->e.size, .out = &s->out, .more = content_more, .ctx = s}};
+	uint64_t at = sender_offset(s);
+	bool sent, sparse = i->blocks * 512 < s->e.size;
+	int r;
+
+	describe(v, name, &f.new);
+	r = s->e.size <= INLINE_MAX && !sparse ? send_small(&f, err) : send_large(&f, err);
+	if (r >= 0)
+		r = check_unchanged(&f, fd, err);
+	if (r < 0) {
+		content_done(&f.c);
+		return r;
+	}
+	sent = sender_offset(s) != at;
+	if (!sent && old->meta != f.new.meta)
+		meta_op(v, name);
+	else if (!sent && v->exact)
+		name_op(v, OP_KEEP, name);
+	f.new.content = f.c.sum;
+	f.new.blocks = f.c.blocks;
+	f.new.n_blocks = f.c.blocks ? f.c.n_blocks : 0;
+	record(v, &f.new, !old, s->e.nlink);
+	s->res->bytes += f.c.sent;
+	content_done(&f.c);
+	return 0;
+}
+
+/* Symlinks, devices, fifos, sockets: always made anew. */
+static void send_node(struct visit *v, const char *name)
+{
+	struct opbuf *b = &v->s->out;
+	struct entry *e = &v->s->e;
+	struct index_entry new;
+
+	entry_put_ahead(b, e);
+	op_begin(b, OP_NODE);
+	op_str(b, ATTR_NAME, name);
+	entry_put(b, e);
+	if (S_ISLNK(e->mode))
+		op_str(b, ATTR_TARGET, e->target);
+	if (entry_is_device(e->mode))
+		op_u64(b, ATTR_RDEV, (uint64_t)e->major << 32 | e->minor);
+	op_end(b);
+	describe(v, name, &new);
+	record(v, &new, true, e->nlink);
+}
+
+/* Another name of an inode that went already in this pass. */
+static void send_linked(
+	struct visit *v, const char *name, const struct hardlink *l, const struct index_entry *old)
+{
+	_cleanup_free_ char *path = NULL;
+	struct index_entry e = {.id = l->id,
+		.ctime = l->ctime,
+		.size = l->size,
+		.meta = l->meta,
+		.mode = l->mode,
+		.content = l->content,
+		.flags = l->flags,
+		.name = name};
+
+	if (old && old->id == l->id && digest_eq(&old->content, &l->content)) {
+		e.blocks = old->blocks;
+		e.n_blocks = old->n_blocks;
+	}
+	if (old && old->id == l->id && !l->fresh) {
+		keep(v, &e);
+		return;
+	}
+	path = sender_path(v->s, l->dir, hardlinks_name(&v->s->links, l));
+	link_op(v, name, l->id, path);
+	index_put(&v->s->ix, &e, sender_offset(v->s));
+	v->s->res->sent++;
+}
+
+/* A new name of an inode that the destination has under another name, which is still there: a link
+ * first, then as if it had been here before. */
+static bool link_to_known(
+	struct visit *v, const char *name, uint64_t id, struct index_entry *ret_old)
+{
+	_cleanup_free_ char *path = NULL;
+	uint64_t dir;
+	size_t pos = 0;
+
+	if (v->s->ix.distrust)
+		return false;
+	while (index_name(&v->s->ix, id, &pos, ret_old, &dir)) {
+		if (!S_ISREG(ret_old->mode) || idset_has(&v->s->killed, ret_old->at))
+			continue;
+		path = sender_path(v->s, dir, ret_old->name);
+		link_op(v, name, id, path);
+		return true;
+	}
+	return false;
+}
+
+static int send_inode(struct visit *v, struct list_item *i, const char *name,
+	const struct index_entry *old, struct err *err)
+{
+	const struct hardlink *l = i->nlink > 1 ? hardlinks_find(&v->s->links, i->id) : NULL;
+	_cleanup_close_ int fd = -1;
+	struct index_entry known;
+	int r;
+
+	if (l) {
+		send_linked(v, name, l, old);
+		return 0;
+	}
+	fd = open_item(v, i, name, err);
+	if (fd == -2)
+		return failed_at(v, name, err);
+	r = fd < 0 ? 0 : read_item(v, fd, i, err);
+	if (r < 0)
+		return failed_at(v, name, err);
+	if (r == 0) {
+		if (old)
+			keep(v, old);
+		return vanished(v, name, err);
+	}
+	if (!S_ISREG(i->mode)) {
+		send_node(v, name);
+		return 0;
+	}
+	if (old && (old->id != i->id || !S_ISREG(old->mode) || v->s->ix.distrust) &&
+		!(old->flags & INDEX_F_PARTIAL))
+		old = NULL;
+	if (old && old->id != i->id)
+		old = NULL;
+	if (!old && i->nlink > 1 && link_to_known(v, name, i->id, &known))
+		old = &known;
+	r = send_file(v, i, name, fd, old, err);
+	return r < 0 ? failed_at(v, name, err) : 0;
+}
+
+/* Folders */
+
+static int send_subdir(struct visit *v, const struct list_item *i, const char *name,
+	const struct index_entry *old, struct err *err)
+{
+	struct index_entry e = {.id = i->id, .mode = S_IFDIR, .name = name};
+	struct index_dir known;
+
+	if (old && old->id == i->id && S_ISDIR(old->mode)) {
+		keep(v, &e);
+		if (!index_dir(&v->s->ix, i->id,
+			    &known)) /* a broken pass got no further than its name */
+			*id_vec_push(v->ret_new) = i->id;
+		return 0;
+	}
+	if (places_find(&v->s->places, i->id))
+		return vanished(v, name, err); /* it was elsewhere a moment ago */
+	op_begin(&v->s->out, OP_MKDIR);
+	op_str(&v->s->out, ATTR_NAME, name);
+	op_u64(&v->s->out, ATTR_ID, i->id);
+	op_end(&v->s->out);
+	index_put(&v->s->ix, &e, sender_offset(v->s));
+	places_put(&v->s->places, i->id, v->id, name);
+	*id_vec_push(v->ret_new) = i->id;
+	v->s->res->sent++;
+	return 0;
+}
+
+/* One chunk of names */
+
+static bool unchanged(const struct list_item *i, const struct index_entry *old)
+{
+	return old->id == i->id && (old->mode & S_IFMT) == (i->mode & S_IFMT) &&
+	       old->ctime == i->ctime && !(old->flags & (INDEX_F_RACY | INDEX_F_PARTIAL)) &&
+	       !S_ISDIR(i->mode) && (!S_ISREG(i->mode) || old->size == i->size);
+}
+
+static void sort_out(struct visit *v)
+{
+	for (size_t k = 0; k < v->list.n; k++) {
+		struct list_item *i = &v->list.v[k];
+		struct index_entry old;
+
+		i->old = diff_find(&v->diff, list_name(&v->list, i), &old) ? old.at : 0;
+		i->state = S_ISDIR(i->mode)		  ? ITEM_DIR
+			   : i->old && unchanged(i, &old) ? ITEM_SAME
+							  : ITEM_SEND;
+		if (i->old && old.id != i->id)
+			idset_add(&v->s->killed, old.at);
+	}
+}
+
+/* The disk is asked for the next files while this one is read. */
+static void open_ahead(struct visit *v, size_t *ahead, size_t now)
+{
+	for (; *ahead < v->list.n && *ahead < now + AHEAD; (*ahead)++) {
+		struct list_item *i = &v->list.v[*ahead];
+
+		if (i->state != ITEM_SEND || !S_ISREG(i->mode) || !i->size)
+			continue;
+		i->fd = open_file(v, list_name(&v->list, i));
+		if (i->fd >= 0)
+			(void)posix_fadvise(
+				i->fd, 0, MIN((off_t)i->size, 1 << 20), POSIX_FADV_WILLNEED);
+	}
+}
+
+static int visit_chunk(struct visit *v, struct err *err)
+{
+	size_t ahead = 0;
+	int r = 0;
+
+	for (size_t k = 0; k < v->list.n && r >= 0; k++) {
+		struct list_item *i = &v->list.v[k];
+		const char *name = list_name(&v->list, i);
+		struct index_entry e, *old = index_at(&v->s->ix, i->old, &e) ? &e : NULL;
+
+		open_ahead(v, &ahead, k);
+		if (i->state == ITEM_DIR) {
+			r = send_subdir(v, i, name, old, err);
+		} else if (i->state == ITEM_SAME) {
+			keep(v, old);
+			if (i->nlink > 1)
+				hardlinks_add(&v->s->links, v->id, old, false);
+		} else {
+			r = send_inode(v, i, name, old, err);
+		}
+		if (r >= 0)
+			r = sender_flush_if_long(v->s, err);
+	}
+	return r;
+}
+
+static void drop_gone(struct visit *v)
+{
+	struct index_entry e;
+
+	while (diff_gone(&v->diff, &e)) {
+		idset_add(&v->s->killed, e.at);
+		v->s->res->deleted++;
+		if (!v->exact)
+			name_op(v, OP_DROP, e.name);
+	}
+}
+
+/* The folder's own metadata, last: every change in it moves its times. */
+static int send_done(struct visit *v, const struct stat *before, struct err *err)
+{
+	struct sender *s = v->s;
+	struct index_dir d = {.id = v->id, .ctime = entry_nsec(&before->st_ctim)};
+	struct stat after;
+	int r = entry_read(v->dirfd, false, s->a->idmap, &s->e, err);
+
+	if (r < 0)
+		return failed_at(v, NULL, err);
+	s->e.id = v->id;
+	entry_put_ahead(&s->out, &s->e);
+	op_begin(&s->out, OP_DONE);
+	entry_put(&s->out, &s->e);
+	op_end(&s->out);
+	if (fstat(v->dirfd, &after) < 0 || entry_nsec(&after.st_ctim) != d.ctime) {
+		v->racy = true;
+		r = sender_changed(s, NULL, "changed while it was listed", err);
+		if (r < 0)
+			return r;
+	}
+	d.meta = entry_digest(&s->e);
+	d.flags = v->racy || d.ctime >= s->racy_from ? INDEX_F_RACY : 0;
+	index_put_done(&s->ix, &d, sender_offset(s));
+	return sender_flush_if_long(s, err);
+}
+
+static void dir_op(struct visit *v)
+{
+	struct sender *s = v->s;
+	struct opbuf *b = &s->out;
+
+	for (bool last = false; !last;) {
+		size_t n = MIN(s->w.n - s->there, (size_t)OP_NAMES_MAX);
+
+		last = s->there + n == s->w.n;
+		op_begin(b, OP_DIR);
+		op_u32(b, ATTR_UP, (uint32_t)(s->there_depth - s->there));
+		for (size_t i = 0; i < n; i++)
+			op_str(b, ATTR_NAME, s->w.v[s->there + i].name);
+		op_u64(b, ATTR_ID, last ? v->id : s->w.v[s->there + n - 1].id);
+		if (last && v->exact)
+			op_u32(b, ATTR_FLAGS, OP_F_EXACT);
+		op_end(b);
+		s->there += n;
+		s->there_depth = s->there;
+	}
+}
+
+static int visit_names(struct visit *v, struct err *err)
+{
+	bool first = true;
+	int r;
+
+	while ((r = list_more(&v->list, &v->s->w, err)) > 0) {
+		sort_out(v);
+		if (first && v->list.end)
+			drop_gone(v); /* before anything is made: it may be the same space */
+		first = false;
+		if (!v->diff.known)
+			v->s->res->entries += v->list.n;
+		r = cancel_check(err);
+		if (r >= 0)
+			r = visit_chunk(v, err);
+		if (r < 0)
+			return r;
+	}
+	if (r >= 0)
+		drop_gone(v);
+	return r;
+}
+
+int visit_dir(struct sender *s, struct id_vec *ret_new, struct err *err)
+{
+	struct visit v = {.s = s, .ret_new = ret_new, .id = walk_id(&s->w)};
+	struct stat before;
+	int r = walk_fd(&s->w, err);
+
+	if (r < 0)
+		return r;
+	v.dirfd = r;
+	if (fstat(v.dirfd, &before) < 0)
+		return err_errno(err, "stat folder");
+	diff_begin(&v.diff, &s->ix, v.id, s->use_index && !places_find(&s->places, v.id));
+	v.exact = !v.diff.known || s->ix.distrust;
+	dir_op(&v);
+	index_put_dir(&s->ix, v.id);
+	list_begin(&v.list, v.dirfd);
+	r = visit_names(&v, err);
+	if (r >= 0 && v.list.vanished) {
+		v.racy = true;
+		s->res->vanished += v.list.vanished;
+		r = sender_changed(s, NULL, "a name vanished from it", err);
+	}
+	if (r >= 0)
+		r = send_done(&v, &before, err);
+	list_done(&v.list);
+	diff_done(&v.diff);
+	return r;
+}

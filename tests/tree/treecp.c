@@ -1,0 +1,280 @@
+/*
+ * The tree engine on the command line, for tests and measurements:
+ *
+ *	treecp send DIR INDEX OPTION...  | treecp recv DIR STATE OPTION...	(frames on the
+ *standard descriptors) treecp local FROM TO INDEX STATE OPTION...
+ *(both, in two processes)
+ *
+ * Options: final, commit, map=..., from-map=..., to-map=... ("b:0:100000:65536", may be repeated),
+ *cut=BYTES (local: the stream breaks there), resume (local: ask the destination what it holds),
+ *quiet.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/attr.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "base/stream.h"
+#include "link/frame.h"
+#include "tree/tree.h"
+
+struct options {
+	bool final, commit, resume, quiet;
+	uint64_t cut;
+	struct idmap from, to;
+};
+
+static void die(const char *what, const struct err *err)
+{
+	fprintf(stderr, "treecp: %s: %s: %s\n", what, err_name(err->code), err->text);
+	exit(1);
+}
+
+static void add_map(struct idmap *m, const char *text)
+{
+	_cleanup_free_ char *t = xstrdup(text);
+	struct err err = ERR_INIT;
+
+	for (char *p = t; *p; p++)
+		*p = *p == ':' ? ' ' : *p;
+	if (idmap_add(m, t, &err) < 0)
+		die("map", &err);
+}
+
+static struct options parse(char **argv)
+{
+	struct options o = {0};
+	struct err err = ERR_INIT;
+
+	for (; *argv; argv++) {
+		if (str_eq(*argv, "final"))
+			o.final = true;
+		else if (str_eq(*argv, "commit"))
+			o.commit = true;
+		else if (str_eq(*argv, "resume"))
+			o.resume = true;
+		else if (str_eq(*argv, "quiet"))
+			o.quiet = true;
+		else if (str_starts(*argv, "map=") || str_starts(*argv, "from-map="))
+			add_map(&o.from, strchr(*argv, '=') + 1);
+		else if (str_starts(*argv, "to-map="))
+			add_map(&o.to, strchr(*argv, '=') + 1);
+		else if (!str_starts(*argv, "cut=") ||
+			 num_u64(*argv + 4, UINT64_MAX, &o.cut, &err) < 0)
+			fprintf(stderr, "treecp: what is %s?\n", *argv), exit(2);
+	}
+	return o;
+}
+
+static int open_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		perror(path), exit(1);
+	return fd;
+}
+
+static void print(const char *who, const struct tree_result *r, const struct options *o)
+{
+	if (!o->quiet)
+		fprintf(stderr,
+			"%s: entries=%llu sent=%llu bytes=%llu deleted=%llu vanished=%llu "
+			"unsupported=%llu digest=",
+			who, (unsigned long long)r->entries, (unsigned long long)r->sent,
+			(unsigned long long)r->bytes, (unsigned long long)r->deleted,
+			(unsigned long long)r->vanished, (unsigned long long)r->n_unsupported);
+	for (size_t i = 0; i < sizeof(r->digest.b) && !o->quiet; i++)
+		fprintf(stderr, "%02x", r->digest.b[i]);
+	if (!o->quiet)
+		fputc('\n', stderr);
+	for (size_t i = 0; i < strv_len(r->unsupported); i++)
+		fprintf(stderr, "unsupported: %s\n", r->unsupported[i]);
+}
+
+static int send_tree(const char *dir, const char *index, struct stream *s,
+	const struct tree_resume *resume, const struct options *o, struct err *err)
+{
+	struct tree_send_args a = {.rootfd = open_dir(dir),
+		.index_path = index,
+		.idmap = &o->from,
+		.final = o->final,
+		.resume = resume};
+	struct tree_result res = {0};
+	int r = tree_send(&a, s, &res, err);
+
+	if (r >= 0)
+		r = stream_end(s, err);
+	if (r >= 0)
+		print("send", &res, o);
+	tree_result_done(&res);
+	close(a.rootfd);
+	return r;
+}
+
+static int receive_tree(const char *dir, const char *state, struct stream *s,
+	const struct options *o, struct err *err)
+{
+	struct tree_receive_args a = {.rootfd = open_dir(dir), .state_dir = state, .idmap = &o->to};
+	struct tree_result res = {0};
+	int r = tree_receive(&a, s, &res, err);
+
+	if (r >= 0)
+		print("recv", &res, o);
+	tree_result_done(&res);
+	close(a.rootfd);
+	return r;
+}
+
+/* A stream that acknowledges through a second descriptor, and can break. */
+struct local {
+	struct stream stream;
+	struct stream *data;
+	int acks;
+	uint64_t applied, synced, cut;
+};
+
+static ssize_t local_read(struct stream *s, void *buf, size_t n, struct err *err)
+{
+	return stream_read(((struct local *)s)->data, buf, n, err);
+}
+
+static int local_write(struct stream *s, const void *buf, size_t n, struct err *err)
+{
+	struct local *l = (struct local *)s;
+
+	if (l->cut && s->n_written + n > l->cut) {
+		if (stream_write(l->data, buf, l->cut - s->n_written, err) < 0)
+			return -(int)err->code;
+		return err_set(err, ERR_UNREACHABLE, "the stream was cut");
+	}
+	return stream_write(l->data, buf, n, err);
+}
+
+static int local_end(struct stream *s, struct err *err)
+{
+	return stream_end(((struct local *)s)->data, err);
+}
+
+static int local_ack(struct stream *s, uint64_t offset, bool synced, struct err *err)
+{
+	uint64_t msg[2] = {offset, synced};
+
+	(void)err;
+	return send(((struct local *)s)->acks, msg, sizeof(msg), MSG_NOSIGNAL) < 0 ? 0 : 0;
+}
+
+static int local_acked(
+	struct stream *s, uint64_t *ret_applied, uint64_t *ret_synced, struct err *err)
+{
+	struct local *l = (struct local *)s;
+	uint64_t msg[2];
+
+	(void)err;
+	while (recv(l->acks, msg, sizeof(msg), MSG_DONTWAIT) == sizeof(msg))
+		*(msg[1] ? &l->synced : &l->applied) = msg[0];
+	*ret_applied = l->applied;
+	*ret_synced = l->synced;
+	return 0;
+}
+
+static void local_free(struct stream *s)
+{
+	struct local *l = (struct local *)s;
+
+	stream_free(l->data);
+	close(l->acks);
+	free(l);
+}
+
+static const struct stream_ops local_ops = {.name = "local",
+	.read = local_read,
+	.write = local_write,
+	.end = local_end,
+	.ack = local_ack,
+	.acked = local_acked,
+	.free = local_free};
+
+static struct stream *local_new(int data, int acks, uint64_t cut)
+{
+	struct local *l = xnew(struct local);
+
+	*l = (struct local){.stream.ops = &local_ops,
+		.data = stream_fd_new(data, data, 60 * USEC_PER_SEC),
+		.acks = acks,
+		.cut = cut};
+	return &l->stream;
+}
+
+static int main_local(char **argv)
+{
+	struct options o = parse(argv + 4);
+	struct tree_resume resume = {0};
+	struct err err = ERR_INIT, err_recv = ERR_INIT;
+	int data[2], acks[2], status, r;
+	struct stream *s;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, data) < 0 ||
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, acks) < 0)
+		perror("socketpair"), exit(1);
+	if (tree_resume_read(argv[3], &resume, &err) < 0)
+		die("resume", &err);
+	pid = proc_fork(&err);
+	if (pid < 0)
+		die("fork", &err);
+	if (pid == 0) {
+		close(data[0]);
+		close(acks[0]);
+		s = local_new(data[1], acks[1], 0);
+		r = receive_tree(argv[1], argv[3], s, &o, &err_recv);
+		if (r < 0 && !o.cut)
+			fprintf(stderr, "treecp: recv: %s: %s\n", err_name(err_recv.code),
+				err_recv.text);
+		_exit(r < 0);
+	}
+	close(data[1]);
+	close(acks[1]);
+	s = local_new(data[0], acks[0], o.cut);
+	r = send_tree(argv[0], argv[2], s, o.resume ? &resume : NULL, &o, &err);
+	if (r < 0 && !o.cut)
+		fprintf(stderr, "treecp: send: %s: %s\n", err_name(err.code), err.text);
+	stream_free(s);
+	waitpid(pid, &status, 0);
+	if (r < 0 || status)
+		return 1;
+	if (o.commit && tree_commit(argv[2], &err) < 0)
+		die("commit", &err);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct frame_opts f = {.idle = 300 * USEC_PER_SEC};
+	_cleanup_stream_ struct stream *s = NULL;
+	struct err err = ERR_INIT;
+	struct options o;
+
+	if (argc >= 6 && str_eq(argv[1], "local"))
+		return main_local(argv + 2);
+	if (argc < 4) {
+		fprintf(stderr, "usage: see the source\n");
+		return 2;
+	}
+	o = parse(argv + 4);
+	s = str_eq(argv[1], "send") ? frame_writer_new(0, 1, &f) : frame_reader_new(0, 1, &f);
+	if (str_eq(argv[1], "send") && send_tree(argv[2], argv[3], s, NULL, &o, &err) < 0)
+		die("send", &err);
+	if (str_eq(argv[1], "recv") && receive_tree(argv[2], argv[3], s, &o, &err) < 0)
+		die("recv", &err);
+	if (o.commit && str_eq(argv[1], "send") && tree_commit(argv[3], &err) < 0)
+		die("commit", &err);
+	return 0;
+}
