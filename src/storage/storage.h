@@ -45,7 +45,7 @@ struct volume_size {
 /* State of a native receive that can be resumed, kept by the caller between calls (durable on the receiving node). */
 struct storage_resume {
 	uint64_t offset;	 /* bytes of the stream that are applied and on disk; 0: from the start */
-	char digest[33];	 /* hex XXH3-128 of these bytes, "" for none */
+	char digest[33];	 /* names these bytes (hex XXH3-128, chained by the driver), "" for none */
 };
 
 struct storage_driver {
@@ -53,6 +53,8 @@ struct storage_driver {
 	unsigned caps;
 	/* Is the filesystem at path mine? 0 no, higher is a better match. */
 	int (*probe)(const char *path, struct err *err);
+	/* Is what lies at path, in that pool, a volume of mine? */
+	int (*holds)(const char *path, const char *pool_path, struct err *err);
 	int (*create)(struct volume *v, struct err *err);
 	int (*destroy)(struct volume *v, struct err *err);
 	int (*rename)(struct volume *v, const char *new_path, struct err *err);
@@ -88,12 +90,18 @@ int volume_snapshot(struct volume *v, const char *snap, struct err *err) _must_u
 int volume_snapshot_destroy(struct volume *v, const char *snap, struct err *err) _must_use_; /* missing is fine */
 int volume_snapshots(struct volume *v, struct snapshot_vec *ret, struct err *err) _must_use_; /* oldest first */
 int volume_snapshot_root(struct volume *v, const char *snap, int *ret_fd, struct err *err) _must_use_;
+/* The folder of the snapshots, made if needed: where the tree engine puts its copies of a dir volume. What begins with a dot in
+ * there is not finished and is not listed; volume_destroy takes it too. */
+int volume_snapshot_folder(struct volume *v, int *ret_fd, struct err *err) _must_use_;
 
-/* Native stream of snap, against from (NULL: whole). resume: begin after offset bytes, after checking that they are the same ones. */
+/* Native stream of snap, against from (NULL: whole). resume (may be NULL): begin after offset bytes, after checking that they are the
+ * same ones; -ERR_CORRUPT when they are not, and the receiver must start from zero. */
 int volume_send(struct volume *v, const char *snap, const char *from, const struct storage_resume *resume,
 	struct stream *out, struct progress *p, struct err *err) _must_use_;
 /* Applies a native stream, which is hostile input: it cannot touch anything outside the staged volume. *resume says where to go on
- * and is kept current; checkpoint makes it durable and is called after the data before it is on disk, at least every 16 MiB. */
+ * and is kept current; checkpoint makes it durable and is called after the data before it is on disk, at least every 16 MiB.
+ * When it returns 0, snap is complete and on disk, and *resume is zero again. snap exists already: -ERR_EXISTS. A peer that breaks
+ * the rules: -ERR_PROTOCOL. resume names something that is not kept here (any more): -ERR_CORRUPT, start from zero. */
 int volume_receive(struct volume *v, const char *snap, const char *from, struct storage_resume *resume,
 	int (*checkpoint)(void *ctx, const struct storage_resume *r, struct err *err), void *ctx,
 	struct stream *in, struct progress *p, struct err *err) _must_use_;
@@ -103,3 +111,6 @@ int volume_finish(struct volume *v, const char *snap, struct err *err) _must_use
 void volume_free(struct volume *v);
 void volume_freep(struct volume **v);
 #define _cleanup_volume_ _cleanup_(volume_freep)
+
+/* Removes what deletions left that a crash cut short. When the daemon starts. */
+int storage_sweep(const struct pool *p, struct err *err) _must_use_;
