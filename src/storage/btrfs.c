@@ -9,10 +9,10 @@
 
 #include "base/alloc.h"
 #include "base/beneath.h"
+#include "storage/btrfs_subvol.h"
 #include "storage/driver.h"
 #include "storage/files.h"
 #include "storage/place.h"
-#include "storage/subvol.h"
 #include "storage/trash.h"
 #include "storage/usage.h"
 

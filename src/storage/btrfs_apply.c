@@ -58,8 +58,8 @@ int apply_failed(struct btrfs_apply *a, const char *what, const char *path, stru
 	case EUCLEAN:
 	case ECANCELED: return err_errno(err, "%s %s", what, shown);
 	default:
-		return err_set(err, ERR_PROTOCOL, "btrfs stream: %s %s: %s", what, shown,
-			strerror(saved));
+		return err_set(
+			err, ERR_PROTOCOL, "btrfs stream: %s %s: %s", what, shown, strerror(saved));
 	}
 }
 
@@ -70,8 +70,8 @@ int apply_refused(const char *what, const char *path, const char *why, struct er
 	return err_set(err, ERR_PROTOCOL, "btrfs stream: %s %s: %s", what, shown, why);
 }
 
-int apply_path(const struct btrfs_command *c, enum btrfs_attr a, char buf[PATH_MAX],
-	bool root_too, struct err *err)
+int apply_path(const struct btrfs_command *c, enum btrfs_attr a, char buf[PATH_MAX], bool root_too,
+	struct err *err)
 {
 	int r = btrfs_text(c, a, buf, PATH_MAX, err);
 
@@ -79,7 +79,8 @@ int apply_path(const struct btrfs_command *c, enum btrfs_attr a, char buf[PATH_M
 		return r;
 	if ((!*buf && root_too) || beneath_path_ok(buf))
 		return 0;
-	return apply_refused(btrfs_number_name(c->number), buf, "not a path inside the subvolume", err);
+	return apply_refused(
+		btrfs_number_name(c->number), buf, "not a path inside the subvolume", err);
 }
 
 /* Making things */

@@ -31,8 +31,8 @@ struct btrfs_apply;
 /* self.fd is what is written to. */
 struct btrfs_apply *btrfs_apply_new(
 	const struct btrfs_origin *self, const struct btrfs_origin *from);
-int btrfs_apply_command(struct btrfs_apply *a, const struct btrfs_command *c, struct err *err)
-	_must_use_;
+int btrfs_apply_command(
+	struct btrfs_apply *a, const struct btrfs_command *c, struct err *err) _must_use_;
 /* Makes what was put off: before a snapshot, and after the last command. */
 int btrfs_apply_settle(struct btrfs_apply *a, struct err *err) _must_use_;
 void btrfs_apply_free(struct btrfs_apply *a);

@@ -164,7 +164,8 @@ int apply_utimes(struct btrfs_apply *a, const struct btrfs_command *c, struct er
 	return r < 0 ? apply_failed(a, "utimes", a->path, err) : 0;
 }
 
-/* Where a file cannot have them, as a link, or this filesystem does not know them, they are left. */
+/* Where a file cannot have them, as a link, or this filesystem does not know them, they are left.
+ */
 int apply_fileattr(struct btrfs_apply *a, const struct btrfs_command *c, struct err *err)
 {
 	_cleanup_close_ int handle = -1;

@@ -50,8 +50,7 @@ int apply_write(struct btrfs_apply *a, const struct btrfs_command *c, struct err
 		return r;
 	if (!data->p || offset > (uint64_t)INT64_MAX - data->n)
 		return apply_refused("write", a->path, "no data, or beyond any file's end", err);
-	if (held_file(&a->held, a->path, &h) < 0 ||
-		write_all(h->fd, data->p, data->n, offset) < 0)
+	if (held_file(&a->held, a->path, &h) < 0 || write_all(h->fd, data->p, data->n, offset) < 0)
 		return apply_failed(a, "write", a->path, err);
 	return 0;
 }
@@ -73,7 +72,8 @@ int apply_truncate(struct btrfs_apply *a, const struct btrfs_command *c, struct 
 	return 0;
 }
 
-/* Holes only, which is all that the kernel sends: reserving space would cost a hostile peer nothing. */
+/* Holes only, which is all that the kernel sends: reserving space would cost a hostile peer
+ * nothing. */
 int apply_fallocate(struct btrfs_apply *a, const struct btrfs_command *c, struct err *err)
 {
 	struct held *h;
@@ -97,8 +97,8 @@ int apply_fallocate(struct btrfs_apply *a, const struct btrfs_command *c, struct
 }
 
 /* Which subvolume a CLONE reads from: this one, or the one that this began as. */
-static struct held_set *clone_source(struct btrfs_apply *a, const struct btrfs_command *c,
-	struct err *err)
+static struct held_set *clone_source(
+	struct btrfs_apply *a, const struct btrfs_command *c, struct err *err)
 {
 	uint8_t uuid[SUBVOL_UUID];
 	uint64_t transid;

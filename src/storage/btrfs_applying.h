@@ -8,8 +8,8 @@
 #include "storage/btrfs_apply.h"
 #include "storage/btrfs_held.h"
 
-/* A stream makes each thing under a made-up name and renames it at once. We put the making off until
- * the rename, which then costs nothing. */
+/* A stream makes each thing under a made-up name and renames it at once. We put the making off
+ * until the rename, which then costs nothing. */
 struct pending {
 	unsigned number; /* 0: none */
 	char path[PATH_MAX];
@@ -22,7 +22,7 @@ struct btrfs_apply {
 	struct btrfs_origin self, from;
 	struct held_set held, from_held;
 	struct pending pending;
-	int failed_errno; /* of the command at hand */
+	int failed_errno;						/* of the command at hand */
 	char path[PATH_MAX], other[PATH_MAX], name[XATTR_NAME_MAX + 1]; /* of that command too */
 };
 

@@ -1,9 +1,9 @@
 /*
  * Inside storage/ only: where the transfer of a btrfs stream can be taken up again: the rule that
  * both ends share. There is a cut after the command with which the bytes since the last one reach
- * BTRFS_CUT, so that no two are further apart than 16 MiB. At each cut there is a digest of all bytes
- * so far, as a chain: XXH3-128 of the digest at the cut before, in hex, and the bytes since. So an
- * offset and a digest are its whole state, and either end can go on from them.
+ * BTRFS_CUT, so that no two are further apart than 16 MiB. At each cut there is a digest of all
+ * bytes so far, as a chain: XXH3-128 of the digest at the cut before, in hex, and the bytes since.
+ * So an offset and a digest are its whole state, and either end can go on from them.
  */
 #pragma once
 

@@ -50,8 +50,7 @@ bool btrfs_flags_lift(int fd)
 {
 	int flags;
 
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 ||
-		!(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
 		return false;
 	flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
 	return ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;

@@ -20,8 +20,8 @@ struct held {
 	uint32_t hash;
 	int fd;
 	bool folder;
-	bool plain;	 /* folder: what is made in it inherits nothing */
-	bool known;	 /* the next three are true */
+	bool plain; /* folder: what is made in it inherits nothing */
+	bool known; /* the next three are true */
 	mode_t mode;
 	uid_t uid;
 	gid_t gid;
@@ -48,7 +48,7 @@ void held_add_new(struct held_set *s, const char *path, int fd);
 
 /* What a command did to the paths. */
 void held_moved(struct held_set *s, const char *from, const char *to);
-void held_gone(struct held_set *s, const char *path);	  /* and all below it */
+void held_gone(struct held_set *s, const char *path);	 /* and all below it */
 void held_changed(struct held_set *s, const char *path); /* its attributes are not known now */
 
 /* Opens path, whatever it is, for nothing but its metadata (O_PATH). */

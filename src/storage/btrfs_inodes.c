@@ -55,8 +55,8 @@ static void advance(struct btrfs_inodes *it, const struct btrfs_ioctl_search_hea
 	}
 }
 
-static void inode_of(const struct btrfs_ioctl_search_header *h, const char *item,
-	struct btrfs_inode *ret)
+static void inode_of(
+	const struct btrfs_ioctl_search_header *h, const char *item, struct btrfs_inode *ret)
 {
 	struct btrfs_inode_item i;
 

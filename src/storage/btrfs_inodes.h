@@ -33,8 +33,7 @@ struct btrfs_inodes {
  * all that have changed since are among them. */
 void btrfs_inodes_init(struct btrfs_inodes *it, int fd, uint64_t since);
 /* 1, or 0 at the end. */
-int btrfs_inodes_next(struct btrfs_inodes *it, struct btrfs_inode *ret, struct err *err)
-	_must_use_;
+int btrfs_inodes_next(struct btrfs_inodes *it, struct btrfs_inode *ret, struct err *err) _must_use_;
 /* The flags of one inode; 0 where there is none of that number. */
 int btrfs_inode_flags(int fd, uint64_t number, uint64_t *ret, struct err *err) _must_use_;
 /* One of its paths, "" for the root; 0: it has none (any more), else 1. */

@@ -1,8 +1,8 @@
 /*
- * Receiving: the stream is applied to a working subvolume, and a read-only snapshot of that is taken
- * at each cut (btrfs_cut.h), which makes it durable: after a crash, a reboot or a lost link, the next
- * try goes on from a writable snapshot of the last cut, which has exactly what the offset says. The
- * snapshot at the end is what arrives. All of it lies beside the volume's snapshots:
+ * Receiving: the stream is applied to a working subvolume, and a read-only snapshot of that is
+ *taken at each cut (btrfs_cut.h), which makes it durable: after a crash, a reboot or a lost link,
+ *the next try goes on from a writable snapshot of the last cut, which has exactly what the offset
+ *says. The snapshot at the end is what arrives. All of it lies beside the volume's snapshots:
  *
  *	.receive	the working subvolume
  *	.at-OFFSET	at the last cut, and for a moment at the one before it too
@@ -26,15 +26,15 @@
 #include "storage/btrfs_apply.h"
 #include "storage/btrfs_cut.h"
 #include "storage/btrfs_stream.h"
+#include "storage/btrfs_subvol.h"
 #include "storage/files.h"
 #include "storage/place.h"
-#include "storage/subvol.h"
 
-#define WORK	    ".receive"
-#define CUT	    ".at-"
-#define BEGINNING   ".stream"
-#define ACK_EVERY   ((uint64_t)1 << 20)
-#define NAME_ROOM   32
+#define WORK	  ".receive"
+#define CUT	  ".at-"
+#define BEGINNING ".stream"
+#define ACK_EVERY ((uint64_t)1 << 20)
+#define NAME_ROOM 32
 
 /* What a stream says of itself; kept on disk for a later try, by this same machine. */
 struct beginning {
@@ -149,8 +149,7 @@ static int beginning_read(struct receiver *r, struct err *err)
 	_cleanup_free_ char *buf = NULL;
 	size_t n;
 
-	if (file_read(path, sizeof(r->beginning), &buf, &n, err) < 0 ||
-		n != sizeof(r->beginning)) {
+	if (file_read(path, sizeof(r->beginning), &buf, &n, err) < 0 || n != sizeof(r->beginning)) {
 		return not_kept(r, err);
 	}
 	memcpy(&r->beginning, buf, n);
@@ -231,7 +230,8 @@ static int begin(struct receiver *r, struct err *err)
 	return 0;
 }
 
-/* The order matters: the snapshot is on disk before the offset is, and the one before it goes last. */
+/* The order matters: the snapshot is on disk before the offset is, and the one before it goes last.
+ */
 static int cut(struct receiver *r, struct err *err)
 {
 	struct storage_resume before = *r->resume;
@@ -306,7 +306,8 @@ static int apply_all(struct receiver *r, struct err *err)
 	}
 }
 
-/* A read-only snapshot takes over what the working subvolume is said to be, and is on disk at once. */
+/* A read-only snapshot takes over what the working subvolume is said to be, and is on disk at once.
+ */
 static int seal(struct receiver *r, struct err *err)
 {
 	_cleanup_free_ char *beginning = beginning_path(r);

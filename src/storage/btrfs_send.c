@@ -15,13 +15,13 @@
 #include "storage/btrfs_flags.h"
 #include "storage/btrfs_inodes.h"
 #include "storage/btrfs_stream.h"
+#include "storage/btrfs_subvol.h"
 #include "storage/files.h"
-#include "storage/subvol.h"
 
 #define BATCH ((size_t)256 << 10) /* bytes that are written at once */
 
-/* The kernel writes a stream into a pipe, in a system call that lasts as long as the stream: it gets
- * a thread. It ends early when the reading end is closed. */
+/* The kernel writes a stream into a pipe, in a system call that lasts as long as the stream: it
+ * gets a thread. It ends early when the reading end is closed. */
 struct kernel {
 	pthread_t thread;
 	int subvol; /* not ours */
@@ -174,8 +174,8 @@ static int emit_end(struct sender *s, struct err *err)
 
 /* What the kernel leaves out */
 
-/* A file takes the flag "no copy on write" only while it is empty: right after it was made. New files
- * come in the order of their numbers, like the inodes that we go through beside them. */
+/* A file takes the flag "no copy on write" only while it is empty: right after it was made. New
+ * files come in the order of their numbers, like the inodes that we go through beside them. */
 static int add_nocow(struct sender *s, const struct btrfs_command *c, struct err *err)
 {
 	char path[PATH_MAX];

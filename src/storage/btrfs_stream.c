@@ -7,12 +7,12 @@
 #include "base/str.h"
 #include "storage/crc32c.h"
 
-#define MAGIC		"btrfs-stream" /* its NUL belongs to it */
-#define HEADER		(sizeof(MAGIC) + 4)
-#define COMMAND_HEADER	((size_t)10) /* length of what follows, number, checksum */
-#define CRC_AT		((size_t)6)
-#define ATTR_HEADER	((size_t)4) /* type, length */
-#define BUFFER		((size_t)1 << 20)
+#define MAGIC	       "btrfs-stream" /* its NUL belongs to it */
+#define HEADER	       (sizeof(MAGIC) + 4)
+#define COMMAND_HEADER ((size_t)10) /* length of what follows, number, checksum */
+#define CRC_AT	       ((size_t)6)
+#define ATTR_HEADER    ((size_t)4) /* type, length */
+#define BUFFER	       ((size_t)1 << 20)
 
 struct btrfs_reader {
 	struct stream *in;
@@ -95,8 +95,8 @@ int btrfs_u64(const struct btrfs_command *c, enum btrfs_attr a, uint64_t *ret, s
 	return 0;
 }
 
-int btrfs_uuid(const struct btrfs_command *c, enum btrfs_attr a, uint8_t ret[SUBVOL_UUID],
-	struct err *err)
+int btrfs_uuid(
+	const struct btrfs_command *c, enum btrfs_attr a, uint8_t ret[SUBVOL_UUID], struct err *err)
 {
 	if (!c->attr[a].p || c->attr[a].n != SUBVOL_UUID)
 		return bad_attr(c, a, err);
@@ -104,8 +104,8 @@ int btrfs_uuid(const struct btrfs_command *c, enum btrfs_attr a, uint8_t ret[SUB
 	return 0;
 }
 
-int btrfs_time(const struct btrfs_command *c, enum btrfs_attr a, struct timespec *ret,
-	struct err *err)
+int btrfs_time(
+	const struct btrfs_command *c, enum btrfs_attr a, struct timespec *ret, struct err *err)
 {
 	const uint8_t *p = c->attr[a].p;
 
@@ -115,8 +115,8 @@ int btrfs_time(const struct btrfs_command *c, enum btrfs_attr a, struct timespec
 	return 0;
 }
 
-int btrfs_text(const struct btrfs_command *c, enum btrfs_attr a, char *buf, size_t size,
-	struct err *err)
+int btrfs_text(
+	const struct btrfs_command *c, enum btrfs_attr a, char *buf, size_t size, struct err *err)
 {
 	const struct btrfs_bytes *b = &c->attr[a];
 
@@ -221,8 +221,8 @@ static int malformed(const struct btrfs_reader *r, const char *what, struct err 
 		(unsigned long long)r->offset);
 }
 
-static int check_crc(const struct btrfs_reader *r, const uint8_t *command, size_t n,
-	struct err *err)
+static int check_crc(
+	const struct btrfs_reader *r, const uint8_t *command, size_t n, struct err *err)
 {
 	static const uint8_t zero[4];
 	uint32_t crc = crc32c(0, command, CRC_AT);

@@ -7,8 +7,8 @@
  *	btrfs_reader_header(r, &err);
  *	while (btrfs_reader_next(r, &cmd, &err) > 0) ...
  *
- * Nothing is believed before its checksum was right, and nothing is allocated by what a stream says:
- * one buffer holds any command.
+ * Nothing is believed before its checksum was right, and nothing is allocated by what a stream
+ *says: one buffer holds any command.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 #include "base/stream.h"
-#include "storage/subvol.h"
+#include "storage/btrfs_subvol.h"
 
 #define BTRFS_COMMAND_MAX ((size_t)256 << 10) /* header included; version 2 needs 144 KiB */
 
@@ -101,10 +101,10 @@ struct btrfs_command {
 const char *btrfs_number_name(unsigned number); /* "mkfile" */
 
 /* Required attributes: -ERR_PROTOCOL when one is missing or has another length. */
-int btrfs_u32(const struct btrfs_command *c, enum btrfs_attr a, uint32_t *ret, struct err *err)
-	_must_use_;
-int btrfs_u64(const struct btrfs_command *c, enum btrfs_attr a, uint64_t *ret, struct err *err)
-	_must_use_;
+int btrfs_u32(const struct btrfs_command *c, enum btrfs_attr a, uint32_t *ret,
+	struct err *err) _must_use_;
+int btrfs_u64(const struct btrfs_command *c, enum btrfs_attr a, uint64_t *ret,
+	struct err *err) _must_use_;
 int btrfs_uuid(const struct btrfs_command *c, enum btrfs_attr a, uint8_t ret[SUBVOL_UUID],
 	struct err *err) _must_use_;
 int btrfs_time(const struct btrfs_command *c, enum btrfs_attr a, struct timespec *ret,
@@ -115,22 +115,25 @@ int btrfs_text(const struct btrfs_command *c, enum btrfs_attr a, char *buf, size
 
 struct btrfs_reader;
 
-/* Borrows in. offset: where in to begins in the whole stream, for errors and btrfs_reader_offset. */
+/* Borrows in. offset: where in to begins in the whole stream, for errors and btrfs_reader_offset.
+ */
 struct btrfs_reader *btrfs_reader_new(struct stream *in, uint64_t offset);
 void btrfs_reader_free(struct btrfs_reader *r);
 void btrfs_reader_freep(struct btrfs_reader **r);
 #define _cleanup_btrfs_reader_ _cleanup_(btrfs_reader_freep)
-/* The header at the very beginning; sets the version, which is otherwise btrfs_reader_set_version's. */
+/* The header at the very beginning; sets the version, which is otherwise
+ * btrfs_reader_set_version's. */
 int btrfs_reader_header(struct btrfs_reader *r, struct err *err) _must_use_;
 uint32_t btrfs_reader_version(const struct btrfs_reader *r);
 void btrfs_reader_set_version(struct btrfs_reader *r, uint32_t version);
-/* 1; 0 when the stream ends between two commands. Anything that is not a whole command, and right, is
- * -ERR_PROTOCOL. */
-int btrfs_reader_next(struct btrfs_reader *r, struct btrfs_command *ret, struct err *err)
-	_must_use_;
+/* 1; 0 when the stream ends between two commands. Anything that is not a whole command, and right,
+ * is -ERR_PROTOCOL. */
+int btrfs_reader_next(
+	struct btrfs_reader *r, struct btrfs_command *ret, struct err *err) _must_use_;
 /* What was read last, header or command, as it came; valid until the next read. */
 struct btrfs_bytes btrfs_reader_bytes(const struct btrfs_reader *r);
-uint64_t btrfs_reader_offset(const struct btrfs_reader *r); /* where that ends in the whole stream */
+uint64_t btrfs_reader_offset(
+	const struct btrfs_reader *r); /* where that ends in the whole stream */
 /* Nothing may follow END; reading to the end also lets filters check what they have to. */
 int btrfs_reader_end(struct btrfs_reader *r, struct err *err) _must_use_;
 

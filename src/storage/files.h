@@ -9,5 +9,5 @@
 int files_destroy(struct volume *v, struct err *err) _must_use_;
 int files_rename(struct volume *v, const char *new_path, struct err *err) _must_use_;
 int files_snapshot_destroy(struct volume *v, const char *snap, struct err *err) _must_use_;
-int files_snapshot_root(struct volume *v, const char *snap, int *ret_fd, struct err *err)
-	_must_use_;
+int files_snapshot_root(
+	struct volume *v, const char *snap, int *ret_fd, struct err *err) _must_use_;

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/beneath.h"
 #include "base/str.h"
-#include "storage/subvol.h"
+#include "storage/btrfs_subvol.h"
 
 #define OWN ".wherry"
 
@@ -38,7 +38,8 @@ int place_check_snapshot(const char *snap, struct err *err)
 	return ok ? 0 : err_set(err, ERR_INVALID, "\"%s\" cannot name a snapshot", snap);
 }
 
-/* Only root may reach what lies in there: other people's files with their setuid bits and devices. */
+/* Only root may reach what lies in there: other people's files with their setuid bits and devices.
+ */
 static int check_own(int fd, const char *pool_path, struct err *err)
 {
 	struct stat st;
@@ -163,8 +164,8 @@ void place_prune(const struct volume *v)
 		(void)rmdir(folder);
 }
 
-static int rename_snaps(int own, const struct volume *from, const struct volume *to,
-	struct err *err)
+static int rename_snaps(
+	int own, const struct volume *from, const struct volume *to, struct err *err)
 {
 	_cleanup_free_ char *old = xasprintf("snap/%s/%s", from->owner, from->name);
 	_cleanup_free_ char *new = xasprintf("snap/%s/%s", to->owner, to->name);

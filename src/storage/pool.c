@@ -44,8 +44,8 @@ static int check_path(const char *path, struct err *err)
 }
 
 /* The driver that is named, or else the one that fits best. */
-static int choose_driver(const char *path, const char *name, const struct storage_driver **ret,
-	struct err *err)
+static int choose_driver(
+	const char *path, const char *name, const struct storage_driver **ret, struct err *err)
 {
 	const struct storage_driver *named;
 	int r;
@@ -67,8 +67,8 @@ static int choose_driver(const char *path, const char *name, const struct storag
 	return 0;
 }
 
-int pool_probe(const char *name, const char *path, const char *driver, struct pool **ret,
-	struct err *err)
+int pool_probe(
+	const char *name, const char *path, const char *driver, struct pool **ret, struct err *err)
 {
 	const struct storage_driver *found;
 	struct pool *p;

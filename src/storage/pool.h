@@ -1,7 +1,8 @@
 /*
- * A pool: a folder on some filesystem where containers' files live, POOL/CT/VOLUME. The default pool is the containers' folder of
- * the runtime. Wherry's own things in a pool are under POOL/.wherry/ (mode 0700): staged/TOKEN/VOLUME (arriving),
- * snap/CT/VOLUME/NAME (snapshots), trash/ (being deleted).
+ * A pool: a folder on some filesystem where containers' files live, POOL/CT/VOLUME. The default
+ * pool is the containers' folder of the runtime. Wherry's own things in a pool are under
+ * POOL/.wherry/ (mode 0700): staged/TOKEN/VOLUME (arriving), snap/CT/VOLUME/NAME (snapshots),
+ * trash/ (being deleted).
  */
 #pragma once
 
@@ -22,8 +23,10 @@ struct pool_space {
 };
 
 bool pool_name_ok(const char *name);
-/* Fills in the driver by looking at the filesystem when driver is NULL; checks that path is a folder, and that a named driver fits. */
-int pool_probe(const char *name, const char *path, const char *driver, struct pool **ret, struct err *err) _must_use_;
+/* Fills in the driver by looking at the filesystem when driver is NULL; checks that path is a
+ * folder, and that a named driver fits. */
+int pool_probe(const char *name, const char *path, const char *driver, struct pool **ret,
+	struct err *err) _must_use_;
 int pool_space(const struct pool *p, struct pool_space *ret, struct err *err) _must_use_;
 void pool_free(struct pool *p);
 void pool_freep(struct pool **p);

@@ -62,8 +62,8 @@ static char *folder_above(const char *path)
 	return above;
 }
 
-static int find_holder(const char *path, const char *pool_path, const struct storage_driver **ret,
-	struct err *err)
+static int find_holder(
+	const char *path, const char *pool_path, const struct storage_driver **ret, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
 		int r = drivers[i]->holds(path, pool_path, err);
@@ -81,7 +81,7 @@ static int find_holder(const char *path, const char *pool_path, const struct sto
 int volume_open(
 	const char *path, const char *ct, const char *name, struct volume **ret, struct err *err)
 {
-	const struct storage_driver *driver;
+	const struct storage_driver *driver = NULL;
 	_cleanup_free_ char *real = NULL;
 	_cleanup_free_ char *pool_path = NULL;
 	_cleanup_volume_ struct volume *v = NULL;
@@ -117,7 +117,8 @@ static const struct storage_driver *driver_of(const struct pool *p)
 
 struct volume *volume_in_pool(const struct pool *p, const char *ct, const char *name)
 {
-	return volume_new(driver_of(p), p->path, ct, name, xasprintf("%s/%s/%s", p->path, ct, name));
+	return volume_new(
+		driver_of(p), p->path, ct, name, xasprintf("%s/%s/%s", p->path, ct, name));
 }
 
 struct volume *volume_staged(const struct pool *p, const char *token, const char *name)
@@ -151,8 +152,8 @@ static int begin(const struct volume *v, const char *what, const char *snap, str
 
 	if (r >= 0 && snap)
 		r = place_check_snapshot(snap, err);
-	log_debug("%s %s: %s%s%s", v->driver->name, v->path, what, snap ? " " : "",
-		snap ? snap : "");
+	log_debug(
+		"%s %s: %s%s%s", v->driver->name, v->path, what, snap ? " " : "", snap ? snap : "");
 	return r;
 }
 

@@ -1,10 +1,12 @@
 /*
- * Where a container's files live: volumes, their snapshots, and the native streams of a driver. Drivers are const tables (dir.c, btrfs.c,
- * later zfs.c, lvm.c, device.c), named once in storage.c, called only through the checked front below, which adds driver and path
- * to errors. A volume is opened from a path of an existing container (volume_open) or made in a pool (volume_create);
+ * Where a container's files live: volumes, their snapshots, and the native streams of a driver.
+ * Drivers are const tables (dir.c, btrfs.c, later zfs.c, lvm.c, device.c), named once in storage.c,
+ * called only through the checked front below, which adds driver and path to errors. A volume is
+ * opened from a path of an existing container (volume_open) or made in a pool (volume_create);
  * volume_free forgets it, only volume_destroy removes files.
  *
- * A dir volume has no snapshots that are cheap and no native stream: move/ uses the tree engine on volume_root there.
+ * A dir volume has no snapshots that are cheap and no native stream: move/ uses the tree engine on
+ * volume_root there.
  */
 #pragma once
 
@@ -24,14 +26,15 @@ struct storage_driver;
 
 struct volume {
 	const struct storage_driver *driver;
-	char *pool_path; /* of the pool it lives in; for a path outside all pools: the folder above its container's */
+	char *pool_path; /* of the pool it lives in; for a path outside all pools: the folder above
+			    its container's */
 	char *owner;	 /* the container's name, or the token of a staged one */
 	char *name;	 /* "rootfs" */
 	char *path;	 /* absolute */
 };
 
 struct volume_snapshot {
-	char name[128]; /* user snapshots keep their name; Wherry's own begin with "wherry-" */
+	char name[128];	  /* user snapshots keep their name; Wherry's own begin with "wherry-" */
 	uint64_t created; /* seconds since 1970 */
 	bool own;
 };
@@ -42,10 +45,11 @@ struct volume_size {
 	uint64_t inodes; /* 0: not known */
 };
 
-/* State of a native receive that can be resumed, kept by the caller between calls (durable on the receiving node). */
+/* State of a native receive that can be resumed, kept by the caller between calls (durable on the
+ * receiving node). */
 struct storage_resume {
-	uint64_t offset;	 /* bytes of the stream that are applied and on disk; 0: from the start */
-	char digest[33];	 /* names these bytes (hex XXH3-128, chained by the driver), "" for none */
+	uint64_t offset; /* bytes of the stream that are applied and on disk; 0: from the start */
+	char digest[33]; /* names these bytes (hex XXH3-128, chained by the driver), "" for none */
 };
 
 struct storage_driver {
@@ -63,46 +67,65 @@ struct storage_driver {
 	int (*snapshot_destroy)(struct volume *v, const char *snap, struct err *err);
 	int (*snapshots)(struct volume *v, struct snapshot_vec *ret, struct err *err);
 	int (*snapshot_root)(struct volume *v, const char *snap, int *ret_fd, struct err *err);
-	int (*send)(struct volume *v, const char *snap, const char *from, const struct storage_resume *resume,
-		struct stream *out, struct progress *p, struct err *err);
-	int (*receive)(struct volume *v, const char *snap, const char *from, struct storage_resume *resume,
-		int (*checkpoint)(void *ctx, const struct storage_resume *r, struct err *err), void *ctx,
-		struct stream *in, struct progress *p, struct err *err);
+	int (*send)(struct volume *v, const char *snap, const char *from,
+		const struct storage_resume *resume, struct stream *out, struct progress *p,
+		struct err *err);
+	int (*receive)(struct volume *v, const char *snap, const char *from,
+		struct storage_resume *resume,
+		int (*checkpoint)(void *ctx, const struct storage_resume *r, struct err *err),
+		void *ctx, struct stream *in, struct progress *p, struct err *err);
 	int (*finish)(struct volume *v, const char *snap, struct err *err);
 };
 
-/* The volume of an existing container whose files are at path. Picks the driver by what is there; -ERR_NOT_FOUND when path is missing;
- * an empty root folder, or one that should be a mount point and is not, is the caller's to refuse (move/preflight). */
-int volume_open(const char *path, const char *ct, const char *name, struct volume **ret, struct err *err) _must_use_;
-/* The place of a volume in a pool: POOL/CT/NAME, or of a staged one: POOL/.wherry/staged/TOKEN/NAME. Nothing is made. */
+/* The volume of an existing container whose files are at path. Picks the driver by what is there;
+ * -ERR_NOT_FOUND when path is missing; an empty root folder, or one that should be a mount point
+ * and is not, is the caller's to refuse (move/preflight). */
+int volume_open(const char *path, const char *ct, const char *name, struct volume **ret,
+	struct err *err) _must_use_;
+/* The place of a volume in a pool: POOL/CT/NAME, or of a staged one:
+ * POOL/.wherry/staged/TOKEN/NAME. Nothing is made. */
 struct volume *volume_in_pool(const struct pool *p, const char *ct, const char *name);
 struct volume *volume_staged(const struct pool *p, const char *token, const char *name);
-int volume_create(struct volume *v, struct err *err) _must_use_;  /* empty; parents are made 0755 / .wherry 0700; exists: -ERR_EXISTS */
-int volume_destroy(struct volume *v, struct err *err) _must_use_; /* with all its snapshots; never crosses a mount; missing is fine */
-/* Moves a staged volume (with its snapshots) to where it will live; idempotent: done already is fine. Both on one pool. */
+int volume_create(struct volume *v, struct err *err)
+	_must_use_; /* empty; parents are made 0755 / .wherry 0700; exists: -ERR_EXISTS */
+int volume_destroy(struct volume *v, struct err *err)
+	_must_use_; /* with all its snapshots; never crosses a mount; missing is fine */
+/* Moves a staged volume (with its snapshots) to where it will live; idempotent: done already is
+ * fine. Both on one pool. */
 int volume_publish(struct volume *staged, struct volume *final, struct err *err) _must_use_;
 int volume_size(struct volume *v, struct volume_size *ret, struct err *err) _must_use_;
 bool volume_can(const struct volume *v, unsigned cap);
-int volume_root(struct volume *v, int *ret_fd, struct err *err) _must_use_; /* O_RDONLY|O_DIRECTORY */
-int volume_sync(struct volume *v, struct err *err) _must_use_;		    /* syncfs: everything is on disk after it */
+int volume_root(
+	struct volume *v, int *ret_fd, struct err *err) _must_use_; /* O_RDONLY|O_DIRECTORY */
+int volume_sync(
+	struct volume *v, struct err *err) _must_use_; /* syncfs: everything is on disk after it */
 
 int volume_snapshot(struct volume *v, const char *snap, struct err *err) _must_use_;
-int volume_snapshot_destroy(struct volume *v, const char *snap, struct err *err) _must_use_; /* missing is fine */
-int volume_snapshots(struct volume *v, struct snapshot_vec *ret, struct err *err) _must_use_; /* oldest first */
-int volume_snapshot_root(struct volume *v, const char *snap, int *ret_fd, struct err *err) _must_use_;
-/* The folder of the snapshots, made if needed: where the tree engine puts its copies of a dir volume. What begins with a dot in
- * there is not finished and is not listed; volume_destroy takes it too. */
+int volume_snapshot_destroy(
+	struct volume *v, const char *snap, struct err *err) _must_use_; /* missing is fine */
+int volume_snapshots(
+	struct volume *v, struct snapshot_vec *ret, struct err *err) _must_use_; /* oldest first */
+int volume_snapshot_root(
+	struct volume *v, const char *snap, int *ret_fd, struct err *err) _must_use_;
+/* The folder of the snapshots, made if needed: where the tree engine puts its copies of a dir
+ * volume. What begins with a dot in there is not finished and is not listed; volume_destroy takes
+ * it too. */
 int volume_snapshot_folder(struct volume *v, int *ret_fd, struct err *err) _must_use_;
 
-/* Native stream of snap, against from (NULL: whole). resume (may be NULL): begin after offset bytes, after checking that they are the
- * same ones; -ERR_CORRUPT when they are not, and the receiver must start from zero. */
-int volume_send(struct volume *v, const char *snap, const char *from, const struct storage_resume *resume,
-	struct stream *out, struct progress *p, struct err *err) _must_use_;
-/* Applies a native stream, which is hostile input: it cannot touch anything outside the staged volume. *resume says where to go on
- * and is kept current; checkpoint makes it durable and is called after the data before it is on disk, at least every 16 MiB.
- * When it returns 0, snap is complete and on disk, and *resume is zero again. snap exists already: -ERR_EXISTS. A peer that breaks
- * the rules: -ERR_PROTOCOL. resume names something that is not kept here (any more): -ERR_CORRUPT, start from zero. */
-int volume_receive(struct volume *v, const char *snap, const char *from, struct storage_resume *resume,
+/* Native stream of snap, against from (NULL: whole). resume (may be NULL): begin after offset
+ * bytes, after checking that they are the same ones; -ERR_CORRUPT when they are not, and the
+ * receiver must start from zero. */
+int volume_send(struct volume *v, const char *snap, const char *from,
+	const struct storage_resume *resume, struct stream *out, struct progress *p,
+	struct err *err) _must_use_;
+/* Applies a native stream, which is hostile input: it cannot touch anything outside the staged
+ * volume. *resume says where to go on and is kept current; checkpoint makes it durable and is
+ * called after the data before it is on disk, at least every 16 MiB. When it returns 0, snap is
+ * complete and on disk, and *resume is zero again. snap exists already: -ERR_EXISTS. A peer that
+ * breaks the rules: -ERR_PROTOCOL. resume names something that is not kept here (any more):
+ * -ERR_CORRUPT, start from zero. */
+int volume_receive(struct volume *v, const char *snap, const char *from,
+	struct storage_resume *resume,
 	int (*checkpoint)(void *ctx, const struct storage_resume *r, struct err *err), void *ctx,
 	struct stream *in, struct progress *p, struct err *err) _must_use_;
 /* The volume's live, writable content becomes snap's (the last received). Idempotent. */

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmount.h>
+#include <libmount/libmount.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,8 +12,8 @@
 #include "base/beneath.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "storage/btrfs_subvol.h"
 #include "storage/place.h"
-#include "storage/subvol.h"
 
 /* Takes the table of mounts and the path to look below; looks at the path itself too. */
 static int check_table(struct libmnt_table *table, const char *path, struct err *err)
@@ -77,7 +77,8 @@ static int move(int dirfd, const char *name, int trash, const char *id, struct e
 {
 	if (renameat(dirfd, name, trash, id) == 0)
 		return 0;
-	/* A read-only subvolume, a folder whose filesystem is mounted above it, an immutable one. */
+	/* A read-only subvolume, a folder whose filesystem is mounted above it, an immutable one.
+	 */
 	if (errno == EROFS || errno == EXDEV || errno == EPERM)
 		return 1;
 	if (errno == EBUSY)

@@ -131,8 +131,7 @@ static int do_finish(struct call *c, struct err *err)
 
 static int do_publish(struct call *c, struct err *err)
 {
-	_cleanup_volume_ struct volume *staged =
-		volume_staged(c->pool, arg(c, 0), c->volume->name);
+	_cleanup_volume_ struct volume *staged = volume_staged(c->pool, arg(c, 0), c->volume->name);
 
 	return volume_publish(staged, c->volume, err);
 }
@@ -175,8 +174,8 @@ static int do_receive(struct call *c, struct err *err)
 		if (sscanf(text, "%llu %32s", &offset, resume.digest) >= 1)
 			resume.offset = offset;
 	}
-	return volume_receive(c->volume, arg(c, 0), arg_or_null(c, 1), &resume, save, state, in,
-		NULL, err);
+	return volume_receive(
+		c->volume, arg(c, 0), arg_or_null(c, 1), &resume, save, state, in, NULL, err);
 }
 
 static int do_sweep(struct call *c, struct err *err)

@@ -14,10 +14,10 @@
 
 struct subvol_info {
 	uint64_t id;
-	uint64_t created;	     /* seconds since 1970 */
-	uint64_t created_transid;    /* the transaction that made it */
-	uint64_t changed_transid;    /* the last one that changed something in it */
-	uint64_t generation;	     /* of its tree's root */
+	uint64_t created;	  /* seconds since 1970 */
+	uint64_t created_transid; /* the transaction that made it */
+	uint64_t changed_transid; /* the last one that changed something in it */
+	uint64_t generation;	  /* of its tree's root */
 	uint8_t uuid[SUBVOL_UUID];
 	uint8_t parent[SUBVOL_UUID]; /* of what it is a snapshot of; zeros: of nothing */
 	/* What it calls itself in a stream: where it was received from, if it was, else itself. */
@@ -31,8 +31,8 @@ bool subvol_same_filesystem(int fd, int other);
 int subvol_info(int fd, struct subvol_info *ret, struct err *err) _must_use_;
 int subvol_create(int dirfd, const char *name, struct err *err) _must_use_;
 /* Both flush what is being written to the source first, and are on disk when they return. */
-int subvol_snapshot(int fd, int dirfd, const char *name, bool read_only, struct err *err)
-	_must_use_;
+int subvol_snapshot(
+	int fd, int dirfd, const char *name, bool read_only, struct err *err) _must_use_;
 int subvol_set_received(
 	int fd, const uint8_t uuid[SUBVOL_UUID], uint64_t transid, struct err *err) _must_use_;
 /* One subvolume, which has none inside; a missing one is fine. */

@@ -1,4 +1,4 @@
-#include "storage/subvol.h"
+#include "storage/btrfs_subvol.h"
 
 #include <btrfsutil.h>
 #include <errno.h>
@@ -119,13 +119,11 @@ int subvol_delete(int dirfd, const char *name, struct err *err)
 
 static int delete_at(int fd, const char *path, struct err *err)
 {
-	_cleanup_close_ int parent = -1;
-	const char *name;
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *folder = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+	_cleanup_close_ int parent = beneath_open(fd, folder, O_RDONLY | O_DIRECTORY, 0, err);
 
-	parent = beneath_parent(fd, path, &name, err);
-	if (parent < 0)
-		return parent;
-	return subvol_delete(parent, name, err);
+	return parent < 0 ? parent : subvol_delete(parent, slash ? slash + 1 : path, err);
 }
 
 /* Where fd is in the subvolume that contains it: "" or "a/b/". */
@@ -155,13 +153,17 @@ static int for_each_below(
 	struct btrfs_util_subvolume_iterator *iter;
 	_cleanup_free_ char *place = NULL;
 	enum btrfs_util_error e;
+	uint64_t top;
 	char *path;
 	int r = place_in_subvol(fd, &place, err);
 
 	if (r < 0)
 		return r;
+	/* Its own way to find the top wants fd to be one. */
+	if (btrfs_util_subvolume_id_fd(fd, &top) != BTRFS_UTIL_OK)
+		return err_errno(err, "list subvolumes");
 	e = btrfs_util_create_subvolume_iterator_fd(
-		fd, 0, BTRFS_UTIL_SUBVOLUME_ITERATOR_POST_ORDER, &iter);
+		fd, top, BTRFS_UTIL_SUBVOLUME_ITERATOR_POST_ORDER, &iter);
 	if (e != BTRFS_UTIL_OK)
 		return err_errno(err, "list subvolumes");
 	while (r == 0) {
