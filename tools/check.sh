@@ -93,7 +93,7 @@ builds() {
 	verdict "gcc builds without a warning" build-gcc configure_and_build build/gcc gcc -Dwerror=true
 	verdict "clang builds without a warning" build-clang configure_and_build build/clang clang -Dwerror=true
 	verdict "clang builds with sanitizers and faults" build-asan configure_and_build build/asan clang \
-		-Dwerror=true -Db_sanitize=address,undefined -Dfaults=true
+		-Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false -Dfaults=true
 }
 
 # --- tests

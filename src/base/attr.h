@@ -13,10 +13,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _must_use_	   __attribute__((warn_unused_result))
-#define _printf_(f, a)	   __attribute__((format(printf, f, a)))
-#define _noreturn_	   __attribute__((noreturn))
-#define _cleanup_(fn)	   __attribute__((cleanup(fn)))
+#define _must_use_     __attribute__((warn_unused_result))
+#define _printf_(f, a) __attribute__((format(printf, f, a)))
+#define _noreturn_     __attribute__((noreturn))
+#define _fallthrough_  __attribute__((fallthrough))
+/* A variable may be there for its end alone. */
+#define _cleanup_(fn)	   __attribute__((cleanup(fn), unused))
 #define _cleanup_free_	   _cleanup_(cleanup_freep)
 #define _cleanup_close_	   _cleanup_(cleanup_closep)
 #define _cleanup_fclose_   _cleanup_(cleanup_fclosep)

@@ -62,7 +62,7 @@ static char *number_value(enum look look, uint64_t n)
 	case LOOK_TIME:
 		if (localtime_r(&t, &tm) && strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm))
 			return xstrdup(when);
-		/* fallthrough */
+		_fallthrough_;
 	default: return xasprintf("%llu", (unsigned long long)n);
 	}
 }

@@ -1,7 +1,5 @@
 /* Built with the fault points in, whatever the rest of the build says. */
-#ifndef WHERRY_FAULTS
 #define WHERRY_FAULTS
-#endif
 #include "base/fault.c"
 
 #include "unit.h"
