@@ -71,12 +71,12 @@ char *bar_summary(const struct progress_event *ev)
 	char buf[NUM_HUMAN_MAX];
 	_cleanup_free_ char *phase = str_escape(ev->phase, strlen(ev->phase));
 
-	str_addf(&s, "%-10s", phase);
+	str_addf(&s, "%-10s  ", phase);
 	if (ev->done)
-		str_addf(&s, "  %s,", num_human_size(ev->done, buf));
+		str_addf(&s, "%s, ", num_human_size(ev->done, buf));
 	if (ev->items)
-		str_addf(&s, "  %llu files,", (unsigned long long)ev->items);
-	str_addf(&s, "  %s", num_human_usec(ev->elapsed, buf));
+		str_addf(&s, "%llu files, ", (unsigned long long)ev->items);
+	str_add(&s, num_human_usec(ev->elapsed, buf));
 	if (ev->done && ev->elapsed >= USEC_PER_SEC / 10) {
 		double rate = (double)ev->done / ((double)ev->elapsed / (double)USEC_PER_SEC);
 
@@ -92,9 +92,8 @@ static void erase(struct bar *b)
 	b->drawn = false;
 }
 
-static void print_json(const struct progress_event *ev)
+static void print_json(struct bar *b, const struct progress_event *ev)
 {
-	_cleanup_json_ json_t *msg = json_object();
 	json_t *p = json_object();
 
 	json_put_str(p, "phase", ev->phase);
@@ -106,8 +105,7 @@ static void print_json(const struct progress_event *ev)
 	if (ev->eta != CLOCK_NEVER)
 		json_put_u64(p, "eta_ms", ev->eta / USEC_PER_MSEC);
 	json_put_bool(p, "final", ev->final);
-	json_object_set_new(msg, "progress", p);
-	output_json(msg, true);
+	output_json_line(b->cli, "progress", p);
 }
 
 static void print_plain(struct bar *b, const struct progress_event *ev)
@@ -138,7 +136,7 @@ static void draw(struct bar *b, const struct progress_event *ev)
 void bar_progress(struct bar *b, const struct progress_event *ev)
 {
 	if (b->cli->json)
-		print_json(ev);
+		print_json(b, ev);
 	else if (b->cli->quiet)
 		return;
 	else if (b->cli->terminal)
@@ -152,10 +150,7 @@ void bar_line(struct bar *b, const char *text)
 	_cleanup_free_ char *shown = str_escape(text, strlen(text));
 
 	if (b->cli->json) {
-		_cleanup_json_ json_t *msg = json_object();
-
-		json_put_str(msg, "line", text);
-		output_json(msg, true);
+		output_json_line(b->cli, "line", json_string(text));
 	} else if (!b->cli->quiet) {
 		erase(b);
 		printf("%s\n", shown);

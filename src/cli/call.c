@@ -39,12 +39,8 @@ static void on_job(void *ctx, uint64_t id)
 {
 	struct calling *c = ctx;
 
-	if (c->cli->json && c->job != id) {
-		_cleanup_json_ json_t *msg = json_object();
-
-		json_put_u64(msg, "job", id);
-		output_json(msg, true);
-	}
+	if (c->cli->json && c->job != id)
+		output_json_line(c->cli, "job", json_integer((json_int_t)id));
 	c->job = id;
 }
 

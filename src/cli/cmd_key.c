@@ -54,7 +54,7 @@ static int path_run(struct cli *cli, const struct command *c, json_t *args, stru
 		_cleanup_json_ json_t *o = json_object();
 
 		json_put_str(o, "path", path);
-		output_json(o, false);
+		output_json(o);
 	} else {
 		puts(path);
 	}
@@ -97,7 +97,7 @@ static int add_run(struct cli *cli, const struct command *c, json_t *args, struc
 	if (r < 0)
 		return r;
 	if (cli->json)
-		output_json(result, false);
+		output_json_result(cli, result);
 	else if (!cli->quiet)
 		printf("Authorised as %s\n", json_get_str(result, "name"));
 	return 0;

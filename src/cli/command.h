@@ -18,6 +18,7 @@ struct cli {
 	const char *program; /* as it was called: "wherry", "osctl" */
 	bool json, quiet;
 	bool terminal; /* standard output is one */
+	bool streamed; /* lines of JSON have been printed: the result is to be one too */
 };
 
 enum option_kind {

@@ -33,7 +33,7 @@ static int check_root(const struct command *c, struct err *err)
 static void show(struct cli *cli, const struct command *c, const json_t *result)
 {
 	if (cli->json)
-		output_json(result, false);
+		output_json_result(cli, result);
 	else if (c->show)
 		c->show(cli, result);
 	else if (!cli->quiet)

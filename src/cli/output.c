@@ -60,11 +60,13 @@ static char *number_value(enum look look, uint64_t n)
 	case LOOK_RATE: return xasprintf("%s/s", num_human_size(n, buf));
 	case LOOK_MSEC: return xstrdup(num_human_usec(n * USEC_PER_MSEC, buf));
 	case LOOK_TIME:
-		if (localtime_r(&t, &tm) && strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm))
-			return xstrdup(when);
-		_fallthrough_;
-	default: return xasprintf("%llu", (unsigned long long)n);
+		if (!localtime_r(&t, &tm) ||
+			!strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm))
+			break;
+		return xstrdup(when);
+	default: break;
 	}
+	return xasprintf("%llu", (unsigned long long)n);
 }
 
 /* Names come from containers and peers: nothing in them may steer the terminal. */
@@ -247,21 +249,36 @@ void output_record(struct cli *cli, const json_t *object)
 		print_field("items", object, 0);
 }
 
-void output_json(const json_t *v, bool one_line)
+void output_json(const json_t *v)
 {
-	json_dumpf(v, stdout, JSON_ENCODE_ANY | (one_line ? JSON_COMPACT : JSON_INDENT(2)));
+	json_dumpf(v, stdout, JSON_ENCODE_ANY | JSON_INDENT(2));
 	putchar('\n');
 	fflush(stdout);
 }
 
+void output_json_line(struct cli *cli, const char *kind, json_t *value)
+{
+	_cleanup_json_ json_t *msg = json_object();
+
+	json_object_set_new(msg, kind, value);
+	json_dumpf(msg, stdout, JSON_COMPACT);
+	putchar('\n');
+	fflush(stdout);
+	cli->streamed = true;
+}
+
+void output_json_result(struct cli *cli, const json_t *v)
+{
+	if (cli->streamed)
+		output_json_line(cli, "result", json_incref((json_t *)(uintptr_t)v));
+	else
+		output_json(v);
+}
+
 void output_error(struct cli *cli, const struct err *e)
 {
-	if (cli->json) {
-		_cleanup_json_ json_t *msg = json_object();
-
-		json_object_set_new(msg, "error", local_error_json(e));
-		output_json(msg, true);
-	}
+	if (cli->json)
+		output_json_line(cli, "error", local_error_json(e));
 	fflush(stdout);
 	fprintf(stderr, "%s: %s\n", cli->program, e->text);
 }

@@ -57,3 +57,5 @@
 extern const struct operand send_to_operands[], send_ct_operands[];
 extern const struct option_spec send_config_options[], send_stream_options[], send_state_options[],
 	send_cancel_options[], send_now_options[];
+
+void send_show(struct cli *cli, const json_t *result);

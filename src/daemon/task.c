@@ -292,12 +292,12 @@ static int spawn(struct task *t, int sock, struct err *err)
 int task_start(struct server *s, const struct call *call, json_t *request, const int *fds,
 	size_t n_fds, struct task **ret, struct err *err)
 {
-	_cleanup_json_ json_t *owned = request;
 	_cleanup_free_ char *text = json_text(request);
 	_cleanup_close_ int theirs = -1;
 	int pair[2], r;
 	struct task *t;
 
+	json_decref(request);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_errno(err, "make a socket for the worker of %s", call->name);
 	theirs = pair[1];

@@ -134,7 +134,7 @@ static void test_bar(void **state)
 	assert_int_equal(strlen(cut), 30);
 	end.done = end.total;
 	summary = bar_summary(&end);
-	assert_string_equal(summary, "rootfs      1.0 GiB,  10 files,  8.0 s (128.0 MiB/s)");
+	assert_string_equal(summary, "rootfs      1.0 GiB, 10 files, 8.0 s (128.0 MiB/s)");
 }
 
 static void test_bar_knows_little(void **state)
@@ -170,7 +170,7 @@ static void test_progress_plain(void **state)
 	capture(play(&cli));
 	assert_string_equal(printed, "rootfs ...\n"
 				     "a word\\x1b\n"
-				     "rootfs      1.0 GiB,  10 files,  8.0 s (128.0 MiB/s)\n");
+				     "rootfs      1.0 GiB, 10 files, 8.0 s (128.0 MiB/s)\n");
 }
 
 static void test_progress_quiet(void **state)
