@@ -80,7 +80,7 @@ static int put_secret_file(json_t *args, const char *key, const char *path, stru
 
 static int put_path(json_t *args, const char *key, const char *path, struct err *err)
 {
-	_cleanup_free_ char *absolute = NULL;
+	_cleanup_free_ char *absolute = NULL, *real = NULL;
 	char cwd[PATH_MAX];
 
 	if (path[0] == '/') {
@@ -90,7 +90,8 @@ static int put_path(json_t *args, const char *key, const char *path, struct err 
 	if (!getcwd(cwd, sizeof(cwd)))
 		return err_errno(err, "find the working folder");
 	absolute = xasprintf("%s/%s", cwd, path);
-	json_put_str(args, key, absolute);
+	real = realpath(absolute, NULL); /* what is missing, wherryd complains of */
+	json_put_str(args, key, real ? real : absolute);
 	return 0;
 }
 

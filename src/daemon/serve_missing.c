@@ -6,7 +6,6 @@
 #include "move/recover.h"
 #include "move/send.h"
 #include "runtime/runtime.h"
-#include "storage/pool.h"
 
 #define MISSING(proto)                                                                             \
 	__attribute__((weak)) proto                                                                \
@@ -66,14 +65,4 @@ __attribute__((weak)) void move_say(const struct move_ctx *m, const char *fmt, .
 __attribute__((weak)) const char *runtime_path(void)
 {
 	return "/var/lib/lxc";
-}
-__attribute__((weak)) bool pool_name_ok(const char *name)
-{
-	return true;
-}
-MISSING(int pool_probe(
-	const char *name, const char *path, const char *driver, struct pool **ret, struct err *err))
-MISSING(int pool_space(const struct pool *p, struct pool_space *ret, struct err *err))
-__attribute__((weak)) void pool_freep(struct pool **p)
-{
 }

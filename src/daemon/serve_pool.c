@@ -10,6 +10,8 @@
 #include "runtime/runtime.h"
 #include "storage/pool.h"
 
+#define DEFAULT "default"
+
 static struct {
 	char *name, *path, *driver;
 } args;
@@ -37,7 +39,7 @@ static json_t *pool_json(const struct pool_record *p)
 	json_put_str(o, "name", p->name);
 	json_put_str(o, "path", p->path);
 	json_put_str(o, "driver", pool ? pool->driver : p->driver);
-	json_put_bool(o, "default", str_eq(p->path, runtime_path()));
+	json_put_bool(o, "default", str_eq(p->name, DEFAULT));
 	if (r >= 0)
 		r = pool_space(pool, &space, &err);
 	if (r < 0) { /* a pool that is not mounted is still listed */
@@ -51,27 +53,27 @@ static json_t *pool_json(const struct pool_record *p)
 	return o;
 }
 
-/* The containers' own folder is a pool without being added. */
-static bool add_default(struct pool_record_vec *pools)
+/* The default one is the containers' folder, unless one of that name was added. */
+static int list_pools(struct serve *s, struct pool_record_vec *ret, struct err *err)
 {
-	struct pool_record *p;
+	int r = pools_list(s->move.st, ret, err);
 
-	for (size_t i = 0; i < pools->n; i++)
-		if (str_eq(pools->v[i].path, runtime_path()))
-			return false;
-	p = pool_record_vec_push(pools);
-	*p = (struct pool_record){.name = "default", .path = xstrdup(runtime_path())};
-	return true;
+	for (size_t i = 0; i < ret->n; i++)
+		if (str_eq(ret->v[i].name, DEFAULT))
+			return r;
+	if (r >= 0)
+		*pool_record_vec_push(ret) = (struct pool_record){
+			.name = DEFAULT, .path = xstrdup(runtime_path())};
+	return r;
 }
 
 int serve_pool_list(struct serve *s, json_t **ret, struct err *err)
 {
 	_cleanup_(pool_record_vec_free) struct pool_record_vec pools = {0};
-	int r = pools_list(s->move.st, &pools, err);
+	int r = list_pools(s, &pools, err);
 
 	if (r < 0)
 		return r;
-	add_default(&pools);
 	*ret = json_array();
 	for (size_t i = 0; i < pools.n; i++)
 		json_array_append_new(*ret, pool_json(&pools.v[i]));
@@ -84,10 +86,9 @@ int serve_pool_show(struct serve *s, json_t **ret, struct err *err)
 	int r = serve_args(s, name_fields, &args, err);
 
 	if (r >= 0)
-		r = pools_list(s->move.st, &pools, err);
+		r = list_pools(s, &pools, err);
 	if (r < 0)
 		return r;
-	add_default(&pools);
 	for (size_t i = 0; i < pools.n; i++)
 		if (str_eq(pools.v[i].name, args.name)) {
 			*ret = pool_json(&pools.v[i]);
@@ -104,13 +105,6 @@ int serve_pool_add(struct serve *s, json_t **ret, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (!pool_name_ok(args.name))
-		return err_set(err, ERR_INVALID,
-			"\"%s\" is no name for a pool: a-z, 0-9, - and _, at most 32", args.name);
-	if (str_eq(args.name, "default") && !str_eq(args.path, runtime_path()))
-		return err_set(err, ERR_INVALID,
-			"the pool default is %s, it needs no adding: choose another name",
-			runtime_path());
 	r = pool_probe(args.name, args.path, args.driver, &pool, err);
 	if (r < 0)
 		return r;
