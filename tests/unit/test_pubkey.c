@@ -224,6 +224,9 @@ static void test_rsa(void **state)
 	b = rsa(17, 2048);
 	b.b[b.n - 1] &= 0xfe; /* even */
 	assert_fails(parse_blob("ssh-rsa", &b, &err), ERR_INVALID, &err);
+	b = rsa(17, 2048);
+	b.b[b.n - 262] &= 0xfe; /* an even exponent */
+	assert_fails(parse_blob("ssh-rsa", &b, &err), ERR_INVALID, &err);
 	b = rsa(17, 2047);
 	b.b[b.n - 256] = 0x80; /* negative */
 	assert_fails(parse_blob("ssh-rsa", &b, &err), ERR_INVALID, &err);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "node/job.h"
 #include "node/ownership.h"
+#include "node/state_sql.h"
 
 #define WRITERS 4
 #define ROUNDS	15
@@ -88,6 +89,30 @@ static void test_foreign_refused(void **state)
 	assert_fails(state_open(&s, &err), ERR_STATE, &err);
 	assert_fails(state_open_readonly(&s, &err), ERR_STATE, &err);
 	sql("SELECT x FROM theirs"); /* as it was */
+}
+
+static uint64_t pragma(struct state *s, const char *sql_text, const char *text)
+{
+	_cleanup_rows_ struct rows *rows = NULL;
+	struct err err = ERR_INIT;
+
+	assert_ok(state_query(s, &rows, &err, sql_text, ""), &err);
+	assert_ok(rows_first(rows, &err), &err);
+	if (text)
+		assert_string_equal(rows_str(rows, 0), text);
+	return rows_u64(rows, 0);
+}
+
+/* What makes a commit durable; the next to open it gets the same. */
+static void test_durable(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		_cleanup_state_ struct state *s = node_open();
+
+		pragma(s, "PRAGMA journal_mode", "wal");
+		assert_int_equal(pragma(s, "PRAGMA synchronous", NULL), 2);
+		assert_int_equal(pragma(s, "PRAGMA foreign_keys", NULL), 1);
+	}
 }
 
 static void test_newer_refused(void **state)
@@ -290,6 +315,7 @@ int main(void)
 		node_test(test_node_id_stays),
 		node_test(test_tokens_differ),
 		node_test(test_foreign_refused),
+		node_test(test_durable),
 		node_test(test_newer_refused),
 		node_test(test_garbage_refused),
 		node_test(test_transactions),
