@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "model/idmap.h"
 
 #define TEXT_MAX  65536
 #define VALUE_MAX 1024
@@ -20,7 +21,7 @@ enum kind {
 	KIND_SIZE,
 	KIND_COUNT,
 	KIND_SSH,
-	KIND_TEXT
+	KIND_IDMAP
 };
 
 /* clang-format off */
@@ -31,7 +32,7 @@ static const struct item {
 	uint64_t min, max; /* of a number; a duration in seconds */
 } items[] = {
 	{"node",   "receive_user", KIND_USER,	  offsetof(struct config, receive_user)},
-	{"receive", "idmap",	   KIND_TEXT,	  offsetof(struct config, idmap)},
+	{"receive", "idmap",	   KIND_IDMAP,	  offsetof(struct config, idmap)},
 	{"send",   "sync_rounds",  KIND_COUNT,	  offsetof(struct config, sync_rounds), 0, 100},
 	{"stop",   "timeout",	   KIND_DURATION, offsetof(struct config, stop_timeout), 1, 86400},
 	{"health", "timeout",	   KIND_DURATION, offsetof(struct config, health_timeout), 1, 86400},
@@ -97,6 +98,20 @@ static int set_duration(usec_t *field, const char *value, const struct item *ite
 	return 0;
 }
 
+/* "b 0 200000 65536" */
+static int set_idmap(char **field, const char *value, struct err *err)
+{
+	struct idmap m = {0};
+	int r = idmap_add(&m, value, err);
+
+	if (r >= 0 && value[0] != 'b')
+		r = err_set(err, ERR_INVALID,
+			"\"%.64s\" maps only users or only groups: begin it with b, for both",
+			value);
+	idmap_done(&m);
+	return r < 0 ? r : set_string(field, value);
+}
+
 /* "Name=value": the other form, with a blank, would be two words to whoever reads it. */
 static int add_ssh_option(char ***field, const char *value, struct err *err)
 {
@@ -126,7 +141,7 @@ static int set_item(struct reader *rd, const struct item *item, const char *valu
 	case KIND_DURATION: return set_duration(field, value, item, err);
 	case KIND_SIZE: return num_size(value, field, err);
 	case KIND_COUNT: return num_u32(value, (uint32_t)item->max, field, err);
-	case KIND_TEXT: return set_string(field, value);
+	case KIND_IDMAP: return set_idmap(field, value, err);
 	case KIND_SSH: return add_ssh_option(field, value, err);
 	}
 	return err_set(err, ERR_INTERNAL, "%s has no kind", item->key);

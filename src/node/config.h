@@ -29,7 +29,7 @@
 
 struct config {
 	char *receive_user;
-	char *idmap; /* of unprivileged containers that arrive, as lxc.idmap; NULL: theirs */
+	char *idmap;	/* of unprivileged containers that arrive, as lxc.idmap; NULL: theirs */
 	char **bridges; /* pairs: from, to, ..., NULL; NULL: none */
 	usec_t stop_timeout, health_timeout, link_timeout;
 	uint64_t bwlimit;		   /* bytes per second over all jobs, 0: none */

@@ -1,8 +1,7 @@
-#include "unit.h"
+/* For its table of keys. */
+#include "node/config.c"
 
-#include "base/file.h"
-#include "base/str.h"
-#include "node/config.h"
+#include "unit.h"
 
 static struct config *parse(const char *text)
 {
@@ -43,6 +42,8 @@ static void test_all(void **state)
 						  "[bridges]\n"
 						  "br0 = lxcbr0\n"
 						  "  vmbr1=br1  # the other\n"
+						  "[receive]\n"
+						  "idmap = b 0 200000 65536\n"
 						  "[ send ]\n"
 						  "sync_rounds=0\n"
 						  "[stop]\n"
@@ -62,6 +63,7 @@ static void test_all(void **state)
 	assert_string_equal(config_bridge(c, "br0"), "lxcbr0");
 	assert_string_equal(config_bridge(c, "vmbr1"), "br1");
 	assert_string_equal(config_bridge(c, "lxcbr0"), "lxcbr0");
+	assert_string_equal(c->idmap, "b 0 200000 65536");
 	assert_int_equal(c->sync_rounds, 0);
 	assert_int_equal(c->stop_timeout, 120 * USEC_PER_SEC);
 	assert_int_equal(c->health_timeout, 90 * USEC_PER_SEC);
@@ -80,7 +82,8 @@ static void test_errors(void **state)
 		const char *text, *says;
 	} table[] = {
 		{"timeout = 1", "w.conf:1: timeout stands before"},
-		{"[nod]", "w.conf:1: unknown section [nod]: there are node, receive, send, stop, health, "
+		{"[nod]", "w.conf:1: unknown section [nod]: there are node, receive, send, stop, "
+			  "health, "
 			  "link"},
 		{"\n[node", "w.conf:2: a section"},
 		{"[node] x", "a section"},
@@ -102,6 +105,9 @@ static void test_errors(void **state)
 		{"[health]\ntcp = 0", "port"},
 		{"[health]\ntcp = 80,443", "port"},
 		{"[health]\ncommand = true", "begin with the path"},
+		{"[receive]\nidmap = b 0 200000", "w.conf:2"},
+		{"[receive]\nidmap = u 0 200000 65536", "only users"},
+		{"[receive]\nidmap = b 0 4294967290 65536", "w.conf:2"},
 		{"[send]\nsync_rounds = 101", "0 to 100"},
 		{"[send]\nsync_rounds = many", "number"},
 		{"[node]\nreceive_user = -root", "user"},
@@ -172,6 +178,70 @@ static void test_load(void **state)
 	unsetenv("WHERRY_CONFIG");
 }
 
+static char **source_lines(const char *name)
+{
+	const char *root = getenv("SOURCE_ROOT");
+	_cleanup_free_ char *path = xasprintf("%s/%s", root ? root : "..", name), *text = NULL;
+	struct err err = ERR_INIT;
+
+	assert_ok(file_read(path, 1 << 20, &text, NULL, &err), &err);
+	return str_split(text, "\n", true);
+}
+
+/* A key's line begins with `before`, the key and `after`, below the section's heading. */
+static void must_have(
+	char **lines, const char *heading, const char *before, const char *key, const char *after)
+{
+	_cleanup_free_ char *begin = xasprintf("%s%s%s", before, key, after);
+	bool inside = false;
+
+	for (; *lines; lines++) {
+		if (inside && str_starts(*lines, begin))
+			return;
+		if (str_starts(*lines, "[") || (heading[0] == '#' && str_starts(*lines, "# ")))
+			inside = str_eq(*lines, heading);
+	}
+	fail_msg("%s is not below %s", begin, heading);
+}
+
+static void test_manual_has_all(void **state)
+{
+	_cleanup_strv_ char **page = source_lines("docs/man/wherry.conf.5.scd");
+	_cleanup_strv_ char **sample = source_lines("data/wherry.conf");
+
+	for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+		_cleanup_free_ char *section = xasprintf("[%s]", items[i].section);
+		_cleanup_free_ char *title = xasprintf("# %s", section);
+
+		must_have(page, title, "*", items[i].key, "* = ");
+		must_have(sample, section, "#", items[i].key, " = ");
+	}
+}
+
+/* The sample is all comments: what they show is right, and where there is a default, it is that. */
+static void test_sample(void **state)
+{
+	_cleanup_strv_ char **lines = source_lines("data/wherry.conf");
+	_cleanup_config_ struct config *usual = parse(""), *c = NULL, *shown = NULL;
+	_cleanup_free_ char *text = str_join(lines, "\n"), *uncommented = NULL;
+
+	c = parse(text);
+	assert_null(c->bridges);
+	assert_null(c->health_tcp);
+	for (size_t i = 0; lines[i]; i++)
+		if (lines[i][0] == '#' && lines[i][1] != ' ')
+			memmove(lines[i], lines[i] + 1, strlen(lines[i]));
+	uncommented = str_join(lines, "\n");
+	shown = parse(uncommented);
+	assert_string_equal(shown->receive_user, usual->receive_user);
+	assert_int_equal(shown->sync_rounds, usual->sync_rounds);
+	assert_int_equal(shown->stop_timeout, usual->stop_timeout);
+	assert_int_equal(shown->health_timeout, usual->health_timeout);
+	assert_int_equal(shown->link_timeout, usual->link_timeout);
+	assert_int_equal(shown->bwlimit, usual->bwlimit);
+	assert_non_null(shown->bridges);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +250,8 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_manual_has_all),
+		cmocka_unit_test(test_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
