@@ -273,7 +273,7 @@ static int send_piece(struct writer *w, const void *buf, size_t n, struct err *e
 		r = emit(w, FRAME_DATA, FRAME_ZSTD, small, n_small, err);
 	else
 		r = emit(w, FRAME_DATA, 0, buf, n, err);
-	pace_add(&w->pace, n, clock_now() - begin, w->blocked);
+	pace_add(&w->pace, n, small ? n_small : n, clock_now() - begin, w->blocked);
 	return r;
 }
 

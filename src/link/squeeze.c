@@ -5,11 +5,13 @@
 #include "base/alloc.h"
 
 #define WINDOW_CONTENT (8u << 20)
-#define WINDOW_TIME    (500 * USEC_PER_MSEC)
+#define WINDOW_LEAST   (100 * USEC_PER_MSEC) /* shorter ones measure the scheduler */
+#define WINDOW_MOST    (500 * USEC_PER_MSEC)
 #define STALE	       64 /* windows after which a measured speed is no longer believed */
 #define PATIENCE_MIN   2
 #define PATIENCE_MAX   64
-#define GAIN	       1.1 /* what a trial must bring */
+#define GAIN	       1.1 /* of speed, that a trial must bring */
+#define SAVING	       0.1 /* of bytes on the wire, without which a gain was chance */
 
 static const int levels[PACE_LEVELS] = {0, 1, 3, 6};
 
@@ -40,10 +42,15 @@ static void move_to(struct pace *p, int at, bool trial)
 		p->speed[at] = 0; /* judged by what it does now */
 }
 
+static bool saves(const struct pace *p)
+{
+	return (double)p->wire <= (1 - SAVING) * (double)p->content;
+}
+
 /* A trial that brought nothing: back, and longer until the next one. */
 static void judge_trial(struct pace *p)
 {
-	if (p->speed[p->at] >= p->speed[p->from] * GAIN) {
+	if (saves(p) && p->speed[p->at] >= p->speed[p->from] * GAIN) {
 		p->patience = PATIENCE_MIN;
 		p->from = -1;
 		return;
@@ -67,6 +74,8 @@ static void end_window(struct pace *p)
 	note_speed(p, (double)p->content / (double)p->time);
 	if (p->from >= 0)
 		judge_trial(p);
+	else if (p->at > 0 && !saves(p)) /* it did once: the content has changed */
+		move_to(p, 0, false);
 	else if (share < 0.1 && lower_is_as_fast(p))
 		move_to(p, p->at - 1, false);
 	else if (p->wait)
@@ -75,15 +84,16 @@ static void end_window(struct pace *p)
 		move_to(p, p->at + 1, true);
 }
 
-void pace_add(struct pace *p, uint64_t content, usec_t time, usec_t blocked)
+void pace_add(struct pace *p, uint64_t content, uint64_t wire, usec_t time, usec_t blocked)
 {
 	p->content += content;
+	p->wire += wire;
 	p->time += time;
 	p->blocked += blocked;
-	if (p->time == 0 || (p->content < WINDOW_CONTENT && p->time < WINDOW_TIME))
+	if (p->time < (p->content < WINDOW_CONTENT ? WINDOW_MOST : WINDOW_LEAST))
 		return;
 	end_window(p);
-	p->content = 0;
+	p->content = p->wire = 0;
 	p->time = p->blocked = 0;
 }
 

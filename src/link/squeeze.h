@@ -20,14 +20,15 @@ struct pace {
 	double speed[PACE_LEVELS]; /* content bytes a second, as last measured; 0: never */
 	unsigned age[PACE_LEVELS]; /* windows since */
 	unsigned wait, patience;   /* windows until the next trial */
-	uint64_t content;	   /* of this window */
+	uint64_t content, wire;	   /* bytes of this window */
 	usec_t time, blocked;
 };
 
 void pace_init(struct pace *p);
 int pace_level(const struct pace *p); /* of zstd; 0: send as it is */
-/* content bytes went out; it took time, blocked of which we waited for the link or a rate limit. */
-void pace_add(struct pace *p, uint64_t content, usec_t time, usec_t blocked);
+/* content bytes went out as wire bytes; it took time, blocked of which we waited for the link or a
+ * rate limit. */
+void pace_add(struct pace *p, uint64_t content, uint64_t wire, usec_t time, usec_t blocked);
 
 struct squeeze;
 struct squeeze *squeeze_new(void);
