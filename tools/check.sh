@@ -19,6 +19,14 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=1}
 # A lab test makes a lab of its own name: two may run side by side.
 unset LAB
 
+[ "$(id -u)" = 0 ] || {
+	echo "check: needs root: the tests make loop devices, mounts and namespaces" >&2
+	exit 1
+}
+# What the tests make goes here, and must be gone in the end.
+TMPDIR=$(mktemp -d /tmp/wherry-check.XXXXXX) || exit 1
+export TMPDIR
+
 # Cancelled: what runs in the background has labs to take down, so it is asked, and waited for.
 stop() {
 	trap - INT TERM
@@ -128,10 +136,15 @@ scripts() {
 	wait
 }
 
-[ "$(id -u)" = 0 ] || {
-	echo "check: needs root: the tests make loop devices, mounts and namespaces" >&2
-	exit 1
+nothing_left() {
+	local status=0
+	find "$TMPDIR" -mindepth 1 | grep . && status=1
+	losetup -n -O NAME,BACK-FILE | grep -F "$TMPDIR/" && status=1
+	grep -F " $TMPDIR/" /proc/self/mounts && status=1
+	[ $status != 0 ] || rmdir "$TMPDIR"
+	return $status
 }
+
 rm -rf "$out"
 mkdir -p "$out"
 ! wanted style || phase style style
@@ -141,6 +154,7 @@ phase build builds
 ! wanted storage || phase storage scripts storage "$PWD/build/asan"
 ! wanted tree || phase tree scripts tree "$PWD/build/asan"
 ! wanted lab || phase lab scripts lab "${LAB_BUILD:-build/gcc}"
+verdict "the tests leave nothing behind" left nothing_left
 echo "1..$n_verdicts" >>"$verdicts"
 echo "# exit status 0" >>"$verdicts"
 
