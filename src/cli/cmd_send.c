@@ -3,8 +3,10 @@
  */
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/call.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/send_options.h"
@@ -97,9 +99,31 @@ void send_show(struct cli *cli, const json_t *result)
 		printf("Next: %s\n", next);
 }
 
+/* `ct send config web` without a host means the container "config": if there is none, that was no
+ * step, and here is why. */
+static int now_run(struct cli *cli, const struct command *c, json_t *args, struct err *err)
+{
+	const char *ct = json_get_str(args, "ct");
+	_cleanup_free_ char *words = xasprintf("ct send %s", ct);
+	_cleanup_json_ json_t *result = NULL;
+	int r = call_daemon(cli, c->call, json_incref(args), NULL, 0, &result, err);
+
+	if (r == -ERR_NOT_FOUND)
+		for (const struct command *step = cmd_send; step->words; step++) {
+			_cleanup_free_ char *usage = help_usage("wherry", step);
+
+			if (str_eq(step->words, words))
+				return err_set(err, ERR_NOT_FOUND, "%s; the step is: %s", err->text,
+					usage);
+		}
+	if (r >= 0)
+		command_show(cli, c, result);
+	return r;
+}
+
 const struct command cmd_send[] = {
 	{"ct send", NULL, send_to_operands, send_now_options,
-		"send a container to another node, all steps in succession", "ct.send", NULL,
+		"send a container to another node, all steps in succession", "ct.send", now_run,
 		send_show, .flags = COMMAND_DEFAULT},
 	{"ct send config", NULL, send_to_operands, send_config_options,
 		"1st step: check everything, prepare the destination, send the configuration",

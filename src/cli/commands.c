@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "cli/output.h"
+
 const struct command *const command_tables[] = {
 	cmd_ct, cmd_send, cmd_migrate, cmd_key, cmd_pool, cmd_job, cmd_node, NULL};
 
@@ -20,3 +22,13 @@ const struct group command_groups[] = {
 	{"job", "what runs and what ran"},
 	{NULL, NULL},
 };
+
+void command_show(struct cli *cli, const struct command *c, const json_t *result)
+{
+	if (cli->json)
+		output_json_result(cli, result);
+	else if (c->show)
+		c->show(cli, result);
+	else if (!cli->quiet)
+		output_record(cli, result);
+}

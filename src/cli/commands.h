@@ -18,6 +18,9 @@ extern const struct command cmd_pool[];
 extern const struct command cmd_job[];
 extern const struct command cmd_node[];
 
+/* A result in the way that its command and the options say. */
+void command_show(struct cli *cli, const struct command *c, const json_t *result);
+
 /* ct exec: the terminal is the container's meanwhile. */
 int exec_run(struct cli *cli, const struct command *c, json_t *args, struct err *err);
 /* Events of containers' lives, as job history and ct history have them. */

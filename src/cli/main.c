@@ -30,16 +30,6 @@ static int check_root(const struct command *c, struct err *err)
 		err, ERR_DENIED, "%s needs root: run it as root, such as with sudo", c->words);
 }
 
-static void show(struct cli *cli, const struct command *c, const json_t *result)
-{
-	if (cli->json)
-		output_json_result(cli, result);
-	else if (c->show)
-		c->show(cli, result);
-	else if (!cli->quiet)
-		output_record(cli, result);
-}
-
 static int run(struct cli *cli, const struct command *c, json_t *args, struct err *err)
 {
 	_cleanup_json_ json_t *result = NULL;
@@ -51,7 +41,7 @@ static int run(struct cli *cli, const struct command *c, json_t *args, struct er
 		return c->run(cli, c, args, err);
 	r = call_daemon(cli, c->call, json_incref(args), NULL, 0, &result, err);
 	if (r >= 0)
-		show(cli, c, result);
+		command_show(cli, c, result);
 	return r;
 }
 

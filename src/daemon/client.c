@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -115,12 +116,27 @@ void client_end(struct client *c)
 	flush(c);
 }
 
+/* For the history: sudo makes everybody root, but the user who logged in is kept by the kernel. */
+static char *who_calls(const struct client *c, const json_t *args)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/loginuid", (int)c->pid), *text = NULL;
+	struct err ignored = ERR_INIT;
+	uint32_t login;
+
+	if (c->receive)
+		return xasprintf("key %.50s", json_get_str(args, "key"));
+	if (file_read(path, 64, &text, NULL, &ignored) < 0 ||
+		num_u32(str_trim(text), UINT32_MAX, &login, &ignored) < 0 || login == UINT32_MAX ||
+		login == c->uid)
+		return xasprintf("uid %u", (unsigned)c->uid);
+	return xasprintf("uid %u, logged in as %u", (unsigned)c->uid, (unsigned)login);
+}
+
 /* What the worker is told besides the call itself. */
 static json_t *request_for_worker(const struct client *c, const struct call *call, json_t *args)
 {
 	json_t *request = json_object(), *daemon = json_object();
-	_cleanup_free_ char *who = c->receive ? xasprintf("key %.64s", json_get_str(args, "key"))
-					      : xasprintf("uid %u", (unsigned)c->uid);
+	_cleanup_free_ char *who = who_calls(c, args);
 
 	json_put_u64(daemon, "pid", (uint64_t)getpid());
 	json_put_u64(daemon, "up_ms", (clock_now() - c->server->started) / USEC_PER_MSEC);
