@@ -13,6 +13,9 @@
  * other wait for ever: the writer takes in what comes back while it waits, the reader keeps only
  *the newest acknowledgement that has not gone out.
  *
+ * A writer that has nothing to write for long calls stream_flush now and then, as often as it
+ *likes: it says STILL every ten seconds, and looks whether an answer has come.
+ *
  * A stream that ends without END was broken off (-ERR_UNREACHABLE); what is damaged is
  *-ERR_CORRUPT, what breaks these rules -ERR_PROTOCOL. Nothing is handed on before its piece was
  *checked.

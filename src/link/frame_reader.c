@@ -13,12 +13,15 @@
 #include "link/frame_wire.h"
 #include "link/squeeze.h"
 
+#define STILL_MAX 100000 /* in a row */
+
 struct reader {
 	struct frame frame;
 	int in, out; /* out -1: no way back, or nobody listens there any more */
 	bool in_socket, out_socket, ended;
 	char *wire; /* payload and digest of a frame */
 	struct expand *expand;
+	unsigned still;
 	const char *piece; /* checked content; left bytes of it are not handed out yet */
 	size_t left;
 	char ack[96]; /* a line on its way out: bytes from ack_at to ack_n */
@@ -162,6 +165,8 @@ static int check_head(struct reader *r, const struct frame_head *h, struct err *
 {
 	if (h->sequence != r->frame.sequence)
 		return bad_frame(r, ERR_PROTOCOL, "a piece is missing or repeated", err);
+	if (h->type == FRAME_STILL && !h->flags && !h->reserved && !h->length)
+		return 0;
 	if (h->reserved || h->length == 0 || h->length > FRAME_PAYLOAD_MAX)
 		return bad_frame(r, ERR_PROTOCOL, "a piece of impossible size", err);
 	if (h->type == FRAME_DATA && (h->flags & ~FRAME_ZSTD) == 0)
@@ -221,6 +226,11 @@ static int next_frame(struct reader *r, struct err *err)
 	if (memcmp(sum, r->wire + h.length, sizeof(sum)) != 0)
 		return bad_frame(r, ERR_CORRUPT, "the digest of a piece does not match", err);
 	r->frame.sequence++;
+	if (h.type == FRAME_STILL)
+		return ++r->still > STILL_MAX
+			       ? bad_frame(r, ERR_PROTOCOL, "nothing but signs of life", err)
+			       : 0;
+	r->still = 0;
 	return h.type == FRAME_END ? take_end(r, err) : take_data(r, &h, err);
 }
 
@@ -229,14 +239,14 @@ static ssize_t reader_read(struct stream *s, void *buf, size_t n, struct err *er
 	struct reader *r = (struct reader *)s;
 	int k = cancel_check(err);
 
+	push_acks(r);
+	while (k >= 0 && !r->left && !r->ended) {
+		k = next_frame(r, err);
+		if (k >= 0)
+			k = cancel_check(err);
+	}
 	if (k < 0)
 		return k;
-	push_acks(r);
-	while (!r->left && !r->ended) {
-		k = next_frame(r, err);
-		if (k < 0)
-			return k;
-	}
 	n = MIN(n, r->left);
 	if (!n) /* piece may be NULL */
 		return 0;

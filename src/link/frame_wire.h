@@ -13,7 +13,7 @@
 #define FRAME_END_SIZE	  24
 #define FRAME_ZSTD	  1u
 
-enum frame_type { FRAME_DATA = 1, FRAME_END = 2 };
+enum frame_type { FRAME_DATA = 1, FRAME_END = 2, FRAME_STILL = 3 };
 
 /* Embedded first in the writer and in the reader. */
 struct frame {

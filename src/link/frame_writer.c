@@ -19,6 +19,8 @@
 #define CHUNK_MAX   (256u << 10)	/* content of a frame: enough to forget its head */
 #define CHUNK_MIN   (4u << 10)		/* under a slow rate limit */
 #define IDLE_LINES  10000		/* in a row that bring nothing new */
+#define STILL_EVERY (10 * USEC_PER_SEC) /* or thrice in the patience of both sides */
+#define LOOK_EVERY  (1 * USEC_PER_SEC)	/* for lines, while there is nothing to write */
 #define ANSWER_WAIT (10 * USEC_PER_SEC) /* for the reason, when the other side reads no more */
 
 struct writer {
@@ -33,7 +35,8 @@ struct writer {
 	json_t *answer; /* came already */
 	struct pace pace;
 	struct squeeze *squeeze;
-	usec_t blocked; /* in the present frame */
+	usec_t blocked;	     /* in the present frame */
+	usec_t last, looked; /* when we last wrote, and last looked at what came back */
 };
 
 /* The way back */
@@ -248,7 +251,8 @@ static int emit(struct writer *w, enum frame_type type, uint8_t flags, const voi
 	if (w->frame.o.rate)
 		rate_take(w->frame.o.rate, bytes);
 	bwlimit_take(w->frame.o.bwlimit, bytes);
-	w->blocked += clock_now() - before;
+	w->last = clock_now();
+	w->blocked += w->last - before;
 	frame_put_head(&h, head);
 	frame_sum(&w->frame, head, payload, n, sum);
 	w->frame.wire += bytes;
@@ -302,13 +306,29 @@ static int piece(struct writer *w, const void *buf, size_t n, struct err *err)
 	return r;
 }
 
+/* Nothing to write: looks, at most once a second, and speaks up when it was silent for long. */
+static int keep_alive(struct writer *w, struct err *err)
+{
+	usec_t idle = w->frame.o.idle, now = clock_now();
+	int r;
+
+	if (w->ended || now - w->looked < LOOK_EVERY)
+		return 0;
+	w->looked = now;
+	r = check_usable(w, err);
+	if (r >= 0 && now - w->last >= MIN(STILL_EVERY, idle ? idle / 3 : STILL_EVERY))
+		r = emit(w, FRAME_STILL, 0, NULL, 0, err);
+	w->broken = r < 0;
+	return r;
+}
+
 static int writer_flush(struct stream *s, struct err *err)
 {
 	struct writer *w = (struct writer *)s;
 	size_t n = w->n;
 
 	w->n = 0;
-	return n ? piece(w, w->buf, n, err) : 0;
+	return n ? piece(w, w->buf, n, err) : keep_alive(w, err);
 }
 
 static int writer_write(struct stream *s, const void *buf, size_t n, struct err *err)
@@ -409,6 +429,7 @@ static struct writer *writer_new(int fd_out, const struct frame_opts *o)
 	w->buf = xmalloc(w->chunk);
 	w->squeeze = o->zstd_level ? squeeze_new() : NULL;
 	pace_init(&w->pace);
+	w->last = w->looked = clock_now();
 	fd_unblock_pipe(fd_out);
 	signal(SIGPIPE, SIG_IGN); /* a reader that went is an error, not our end */
 	return w;

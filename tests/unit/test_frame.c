@@ -321,7 +321,9 @@ static void test_bad_frames(void **state)
 		{{FRAME_DATA, 0, 1, 0, 0}, 5, ERR_PROTOCOL, "reserved"},
 		{{FRAME_DATA, 2, 0, 0, 0}, 5, ERR_PROTOCOL, "unknown flag"},
 		{{0, 0, 0, 0, 0}, 5, ERR_PROTOCOL, "type 0"},
-		{{3, 0, 0, 0, 0}, 5, ERR_PROTOCOL, "type 3"},
+		{{4, 0, 0, 0, 0}, 5, ERR_PROTOCOL, "type 4"},
+		{{FRAME_STILL, 0, 0, 0, 0}, 5, ERR_PROTOCOL, "still, with something in it"},
+		{{FRAME_STILL, 1, 0, 0, 0}, 0, ERR_PROTOCOL, "still, with a flag"},
 		{{FRAME_END, 0, 0, 0, 0}, 5, ERR_PROTOCOL, "end of another size"},
 		{{FRAME_END, FRAME_ZSTD, 0, 0, 0}, FRAME_END_SIZE, ERR_PROTOCOL, "end, squeezed"},
 		{{FRAME_END, 0, 0, 0, 0}, FRAME_END_SIZE, ERR_CORRUPT, "end of something else"},
@@ -529,6 +531,63 @@ static void test_oversized_line(void **state)
 	assert_fails(r, ERR_PROTOCOL, &err);
 }
 
+static void *still_thread(void *arg)
+{
+	struct frame_head h = {.type = FRAME_STILL, .sequence = *(uint32_t *)arg};
+	unsigned char wire[FRAME_HEAD_SIZE + FRAME_DIGEST_SIZE];
+	struct frame f;
+
+	frame_init(&f, NULL, &(struct frame_opts){0});
+	do {
+		frame_put_head(&h, wire);
+		frame_sum(&f, wire, "", 0, wire + FRAME_HEAD_SIZE);
+		h.sequence++;
+	} while (send(our_out, wire, sizeof(wire), MSG_NOSIGNAL) > 0);
+	frame_done(&f);
+	return NULL;
+}
+
+/* Frames that say nothing are read over, but not for ever. */
+static void test_still(void **state)
+{
+	_cleanup_stream_ struct stream *s = reader(&(struct frame_opts){0});
+	uint32_t sequence = 0;
+	struct err err = ERR_INIT;
+	char got[8];
+	pthread_t t;
+
+	for (; sequence < 3; sequence++)
+		put((struct frame_head){FRAME_STILL, .sequence = sequence}, "", 0);
+	put((struct frame_head){FRAME_DATA, .sequence = sequence++}, "hello", 5);
+	assert_int_equal(stream_read(s, got, sizeof(got), &err), 5);
+	assert_memory_equal(got, "hello", 5);
+	pthread_create(&t, NULL, still_thread, &sequence);
+	assert_fails(stream_read(s, got, sizeof(got), &err), ERR_PROTOCOL, &err);
+	shutdown(their_in, SHUT_RDWR);
+	pthread_join(t, NULL);
+}
+
+/* A writer with nothing to write speaks up, and notices an answer, when it is asked to flush. */
+static void test_keep_alive(void **state)
+{
+	_cleanup_stream_ struct stream *s = writer(
+		&(struct frame_opts){.idle = USEC_PER_SEC, .peer = "b"});
+	struct err err = ERR_INIT;
+	struct frame_head h;
+	unsigned char wire[256];
+
+	assert_ok(stream_flush(s, &err), &err);
+	usleep(1100000);
+	assert_ok(stream_flush(s, &err), &err);
+	assert_ok(stream_flush(s, &err), &err);
+	assert_int_equal(read(their_in, wire, sizeof(wire)), FRAME_HEAD_SIZE + FRAME_DIGEST_SIZE);
+	assert_true(frame_get_head(wire, &h));
+	assert_int_equal(h.type, FRAME_STILL);
+	say("{\"error\":{\"code\":\"no-space\",\"text\":\"full\"}}\n");
+	usleep(1100000);
+	assert_fails(stream_flush(s, &err), ERR_NO_SPACE, &err);
+}
+
 /* After the end the answer is frame_await's, with acknowledgements before it taken in. */
 static void test_answer(void **state)
 {
@@ -597,6 +656,8 @@ int main(void)
 		cmocka_unit_test(test_peers_that_lie),
 		cmocka_unit_test(test_floods),
 		cmocka_unit_test_setup_teardown(test_oversized_line, make, drop),
+		cmocka_unit_test_setup_teardown(test_still, make, drop),
+		cmocka_unit_test_setup_teardown(test_keep_alive, make, drop),
 		cmocka_unit_test_setup_teardown(test_answer, make, drop),
 		cmocka_unit_test_setup_teardown(test_cancelled_writer, make, drop),
 		cmocka_unit_test_setup_teardown(test_rate, make, drop),
