@@ -8,7 +8,6 @@
 #include "base/str.h"
 #include "model/wire.h"
 
-#define MOUNTPOINT_MAX	  1024
 #define MOUNT_OPTIONS_MAX 512
 #define REASON_MAX	  256
 
@@ -66,12 +65,18 @@ bool container_name_ok(const char *name)
 	return name_ok(name, CONTAINER_NAME_MAX, "_.-");
 }
 
+/* In the containers' folder a volume lies beside what the runtime keeps of the container. */
 bool volume_name_ok(const char *name)
 {
-	if (!name_ok(name, 32, "_-"))
+	static const char *const taken[] = {"config", "fstab", "partial", "snaps"};
+
+	if (!name_ok(name, VOLUME_NAME_MAX, "_-"))
 		return false;
 	for (const char *p = name; *p; p++)
 		if (isupper((unsigned char)*p))
+			return false;
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		if (strcmp(name, taken[i]) == 0)
 			return false;
 	return true;
 }
@@ -250,7 +255,7 @@ static int read_netifs(const json_t *v, struct container *c, struct err *err)
 }
 
 static const struct json_field volume_fields[] = {
-	JSON_STR(struct ct_volume, name, "name", JSON_REQUIRED, 32),
+	JSON_STR(struct ct_volume, name, "name", JSON_REQUIRED, VOLUME_NAME_MAX),
 	JSON_STR(struct ct_volume, mountpoint, "mountpoint", JSON_REQUIRED, MOUNTPOINT_MAX),
 	JSON_STR(struct ct_volume, options, "options", 0, MOUNT_OPTIONS_MAX),
 	JSON_END,

@@ -26,12 +26,14 @@
 #include "model/netif.h"
 
 #define CONTAINER_NAME_MAX     64
+#define VOLUME_NAME_MAX	       32
 #define CONTAINER_NETIFS_MAX   64
 #define CONTAINER_VOLUMES_MAX  32
 #define CONTAINER_INCLUDES_MAX 32
 #define CONTAINER_OPTIONS_MAX  512 /* of options and of refused, each */
 #define OPTION_KEY_MAX	       128
 #define OPTION_VALUE_MAX       4096
+#define MOUNTPOINT_MAX	       1024
 
 /* A piece of configuration that has no field of its own. */
 struct option {
@@ -43,7 +45,7 @@ VEC(option_vec, struct option);
 /* A filesystem of the container that travels with it. The first is always the root: name "rootfs",
  * mountpoint "". */
 struct ct_volume {
-	char *name;	  /* [a-z0-9][a-z0-9_-]{0,31} */
+	char *name; /* [a-z0-9][a-z0-9_-]{0,31}, not one that the runtime uses ("config", ...) */
 	char *mountpoint; /* inside the container, relative, no "..": "srv/data" */
 	char *path;	  /* on this node only, never on the wire; NULL where the runtime cannot
 			   * say, as for an overlay: refused names it then */

@@ -145,6 +145,7 @@ static void test_hostile(void **state)
 		{"\"mountpoint\":\"\"", "\"mountpoint\":\"x\""},
 		{"srv-data", "rootfs"},
 		{"srv-data", "Srv"},
+		{"srv-data", "config"},
 		{"srv-data", "../x"},
 		{"srv-data", ""},
 		{"srv/data", "/srv/data"},
