@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/dirs.h"
 #include "base/file.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -17,7 +18,7 @@ const char *send_key_path(bool public_half)
 {
 	static char path[2][PATH_MAX];
 
-	snprintf(path[public_half], sizeof(path[0]), "%s/send-receive/key%s", state_dir(),
+	snprintf(path[public_half], sizeof(path[0]), "%s/send-receive/key%s", dirs_state(),
 		public_half ? ".pub" : "");
 	return path[public_half];
 }
@@ -120,14 +121,14 @@ static int replace(const struct kind *k, unsigned bits, struct err *err)
 
 int send_key_gen(const char *type, unsigned bits, bool force, struct err *err)
 {
-	_cleanup_free_ char *folder = xasprintf("%s/send-receive", state_dir());
+	_cleanup_free_ char *folder = xasprintf("%s/send-receive", dirs_state());
 	_cleanup_free_ char *lock_path = xasprintf("%s/.lock", folder);
 	_cleanup_close_ int lock = -1;
 	const struct kind *k = NULL;
 	int r = choose(type ? type : "ed25519", bits, &k, err);
 
 	if (r >= 0)
-		r = file_mkdirs(state_dir(), 0711, err);
+		r = file_mkdirs(dirs_state(), 0711, err);
 	if (r >= 0)
 		r = file_mkdirs(folder, 0711, err);
 	if (r >= 0)

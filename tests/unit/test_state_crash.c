@@ -10,7 +10,8 @@
 
 #include "node.h"
 
-#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 
 #include "base/json.h"
 #include "node/job.h"
@@ -151,6 +152,41 @@ static void test_failed_commit_ends_transaction(void **state)
 	assert_ok(own_set(s, &o, &err), &err);
 }
 
+/* On a small filesystem of its own: fills it up, makes room, goes on. */
+static int fill_up(void *arg)
+{
+	_cleanup_free_ char *ballast = xasprintf("%s/ballast", node_tmp);
+	static const char zeros[65536];
+	struct err err = ERR_INIT;
+	json_t *history = NULL;
+	struct state *s;
+	size_t n = 0;
+	int r;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("tmpfs", node_tmp, "tmpfs", 0, "size=1m") < 0)
+		return 2;
+	if (file_replace(ballast, zeros, sizeof(zeros), 0600, &err) < 0 || state_open(&s, &err) < 0)
+		return 3;
+	while ((r = history_add(s, "web", "filled", NULL, &err)) >= 0)
+		n++;
+	if (r != -ERR_NO_SPACE || !strstr(err.text, "state.db"))
+		return 4;
+	if (history_read(s, "web", 0, &history, &err) < 0 || json_array_size(history) != n)
+		return 5;
+	json_decref(history);
+	unlink(ballast);
+	if (history_add(s, "web", "again", NULL, &err) < 0)
+		return 6;
+	state_close(s);
+	return n < 10 ? 7 : 0;
+}
+
+static void test_disk_really_full(void **state)
+{
+	assert_int_equal(node_wait(node_fork(fill_up, NULL)), 0);
+}
+
 /* The making of the database itself. */
 static void test_killed_while_made(void **state)
 {
@@ -241,6 +277,7 @@ int main(void)
 		crash_test(test_killed_before),
 		crash_test(test_killed_after),
 		crash_test(test_disk_full),
+		crash_test(test_disk_really_full),
 		crash_test(test_failed_after),
 		crash_test(test_failed_commit_ends_transaction),
 		crash_test(test_killed_while_made),
