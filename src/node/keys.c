@@ -240,12 +240,17 @@ int auth_key_list(struct state *s, struct auth_key_vec *ret, struct err *err)
 	return 0;
 }
 
+static int in_use_already(const struct auth_key *k, struct err *err)
+{
+	return err_set(err, ERR_DENIED, "the key %s is for a single send and is in use by another",
+		k->name);
+}
+
 int auth_key_allows(const struct auth_key *k, const char *ct, const char *address,
 	const char *passphrase, const char *pool, struct err *err)
 {
 	if (k->single_use && k->in_use)
-		return err_set(err, ERR_DENIED,
-			"the key %s is for a single send and is in use by another", k->name);
+		return in_use_already(k, err);
 	if (k->from && !address_list_has(k->from, address))
 		return err_set(err, ERR_DENIED, "the key %s may not be used from %s", k->name,
 			address ? address : "an unknown address");
@@ -264,17 +269,20 @@ int auth_key_allows(const struct auth_key *k, const char *ct, const char *addres
 int auth_key_set_in_use(struct state *s, const char *name, bool in_use, struct err *err)
 {
 	struct auth_key k = {0};
-	int tx = state_enter(s, err), r;
+	int tx, r;
 
+	if (!in_use) {
+		r = state_exec(s, err, "UPDATE auth_key SET in_use = 0 WHERE name = ?1", "s", name);
+		return r < 0 ? r : 0;
+	}
+	tx = state_enter(s, err);
 	if (tx < 0)
 		return tx;
 	r = auth_key_get(s, name, &k, err);
-	if (r >= 0 && in_use && k.single_use && k.in_use)
-		r = err_set(err, ERR_DENIED,
-			"the key %s is for a single send and is in use by another", name);
+	if (r >= 0 && k.single_use && k.in_use)
+		r = in_use_already(&k, err);
 	if (r >= 0)
-		r = state_exec(s, err, "UPDATE auth_key SET in_use = ?2 WHERE name = ?1", "sb",
-			name, in_use);
+		r = state_exec(s, err, "UPDATE auth_key SET in_use = 1 WHERE name = ?1", "s", name);
 	auth_key_done(&k);
 	r = state_leave(s, tx, r, err);
 	return r < 0 ? r : 0;

@@ -49,7 +49,8 @@ int auth_key_list(struct state *s, struct auth_key_vec *ret, struct err *err) _m
  * none came), into that pool? -ERR_DENIED says which rule forbids. */
 int auth_key_allows(const struct auth_key *k, const char *ct, const char *address,
 	const char *passphrase, const char *pool, struct err *err) _must_use_;
-/* Taking a single-use key that is in use is -ERR_DENIED: of two sends only one gets it. */
+/* Taking a single-use key that is in use is -ERR_DENIED: of two sends only one gets it. A key that
+ * was deleted meanwhile is not in use: giving it back is fine. */
 int auth_key_set_in_use(struct state *s, const char *name, bool in_use, struct err *err) _must_use_;
 /* STATE/send-receive/authorized_keys, root's, 0644. sshd reads it as the receive user: the folders
  * above it are made passable where they are not. */

@@ -271,6 +271,7 @@ static void test_get_list_del(void **state)
 	assert_fails(auth_key_del(s, "z1", &err), ERR_NOT_FOUND, &err);
 	assert_fails(auth_key_get(s, "z1", &k, &err), ERR_NOT_FOUND, &err);
 	assert_fails(auth_key_set_in_use(s, "z1", true, &err), ERR_NOT_FOUND, &err);
+	assert_ok(auth_key_set_in_use(s, "z1", false, &err), &err);
 }
 
 static void test_allows(void **state)
