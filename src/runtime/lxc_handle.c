@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,6 +131,37 @@ int lxc_handle_open(const char *name, struct lxc_container **ret, struct err *er
 	return r;
 }
 
+/* The name of the monitor's command socket as LXC makes it: the path, or where that is too long for
+ * an address its FNV-1a. */
+static size_t command_socket(const struct lxc_container *c, struct sockaddr_un *ret)
+{
+	_cleanup_free_ char *folder = xasprintf("%s/%s", c->config_path, c->name);
+	_cleanup_free_ char *path = xasprintf("%s/command", folder);
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	if (strlen(path) >= sizeof(ret->sun_path) - 2) {
+		for (const char *p = folder; *p; p++)
+			hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+		free(path);
+		path = xasprintf("lxc/%016llx/command", (unsigned long long)hash);
+	}
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(ret->sun_path + 1, path, strlen(path)); /* abstract: begins with a NUL */
+	return offsetof(struct sockaddr_un, sun_path) + 1 + strlen(path);
+}
+
+static bool has_monitor(const struct lxc_container *c)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un addr;
+	size_t n = command_socket(c, &addr);
+
+	return fd >= 0 &&
+	       (connect(fd, (struct sockaddr *)&addr, (socklen_t)n) == 0 || errno == EAGAIN);
+}
+
+/* While a container reboots, its monitor drops whoever asks, and LXC takes that for "stopped". It
+ * is stopped when nobody listens any more. */
 enum ct_state lxc_handle_state(struct lxc_container *c)
 {
 	static const struct {
@@ -147,7 +180,8 @@ enum ct_state lxc_handle_state(struct lxc_container *c)
 
 	for (size_t i = 0; name && i < ARRAY_SIZE(states); i++)
 		if (strcmp(states[i].name, name) == 0)
-			return states[i].state;
+			return states[i].state == CT_STOPPED && has_monitor(c) ? CT_STOPPING
+									       : states[i].state;
 	return CT_OTHER;
 }
 
