@@ -153,6 +153,27 @@ static int do_prepare(struct handover *x, struct err *err)
 	return fault_point("handover.prepared", err);
 }
 
+/* The commit was reported as failed. What is durable decides, not what was meant: the record in
+ * memory is ahead of the disk, or it did happen after all. Returns r, the failure, unless not even
+ * that can be read. */
+static int read_back(struct handover *x, struct err *err, int r)
+{
+	struct sending *s = x->s;
+	struct transfer *t = NULL;
+	struct err e = ERR_INIT;
+
+	if (own_get(s->m->st, s->t->ct, &x->own, &e) < 0 ||
+		transfer_by_token(s->m->st, s->t->token, &t, &e) < 0) {
+		x->h.own = OWN_RELEASED; /* not known: nothing is taken back */
+		return err_copy(err, &e);
+	}
+	x->h.own = x->own.kind;
+	transfer_free(s->t);
+	s->t = t;
+	s->plan.token = t->token;
+	return r;
+}
+
 static int do_release(struct handover *x, struct err *err)
 {
 	struct sending *s = x->s;
@@ -175,16 +196,8 @@ static int do_release(struct handover *x, struct err *err)
 		r = state_commit(s->m->st, err);
 	else
 		state_rollback(s->m->st);
-	if (r < 0) {
-		/* Read back what is durable: the commit may have happened although it was reported
-		 * as failed. */
-		struct err e = ERR_INIT;
-
-		if (own_get(s->m->st, s->t->ct, &x->own, &e) < 0)
-			return err_copy(err, &e);
-		x->h.own = x->own.kind;
-		return r;
-	}
+	if (r < 0)
+		return read_back(x, err, r);
 	cancel_shield();
 	return fault_point("handover.release.after", err);
 }

@@ -229,7 +229,7 @@ static int receive_op(struct receiver *rc, const struct op *op, struct err *err)
 static int receive_buffered(struct receiver *rc, struct op *op, struct err *err)
 {
 	while (rc->pos < rc->len && !rc->ended) {
-		uint64_t before = rc->res.bytes;
+		uint64_t before = rc->res.bytes, items = rc->res.sent;
 		int n = op_decode(rc->buf + rc->pos, rc->len - rc->pos, op, err), r;
 
 		if (n <= 0)
@@ -241,7 +241,7 @@ static int receive_buffered(struct receiver *rc, struct op *op, struct err *err)
 			return r;
 		}
 		progress_add(rc->a->progress, rc->res.bytes - before);
-		progress_item(rc->a->progress, rc->res.sent);
+		progress_item(rc->a->progress, rc->res.sent - items);
 		r = acknowledge(rc, false, err);
 		if (r < 0)
 			return r;

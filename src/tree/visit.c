@@ -63,7 +63,7 @@ static void record(struct visit *v, const struct index_entry *e, bool fresh, uin
 	if (nlink > 1 && !S_ISDIR(e->mode))
 		hardlinks_add(&v->s->links, v->id, e, fresh);
 	v->s->res->sent++;
-	progress_item(v->s->a->progress, v->s->res->sent);
+	progress_item(v->s->a->progress, 1);
 }
 
 /* Opening */

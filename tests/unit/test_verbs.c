@@ -76,9 +76,9 @@ static void misbehave(const char *how)
 	else if (str_eq(how, "cut"))
 		kill(sshd_session(), SIGKILL);
 	else if (str_eq(how, "stop"))
-		sshd_note_pid(sshd_session()), kill(sshd_session(), SIGSTOP), sleep(1000);
+		sshd_note_pid(sshd_session()), kill(sshd_session(), SIGSTOP), alarm(30), pause();
 	else if (str_eq(how, "silent"))
-		sleep(1000);
+		alarm(30), pause();
 	else if (str_eq(how, "waits"))
 		for (;;)
 			printf("{\"wait\":{}}\n");
