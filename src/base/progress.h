@@ -1,13 +1,13 @@
 /*
  * Progress: what long work says while it runs. The one who does the work calls progress_add and
  * progress_item as often as it likes; the sink is called at most five times a second and at phase
- *ends.
+ * ends.
  *
  *	progress_phase(p, "rootfs", total_bytes);	// total 0: not known
  *	progress_add(p, n);
  *
  * A sink belongs to the process (the worker sends it to the daemon, a test prints it). p may be
- *NULL everywhere.
+ * NULL everywhere.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
  * The command line as tables. A command is a row: its words, operands, options, the call it makes
  * and how its result is shown; parsing, help, "did you mean" and the test of the manual all read
- *the same rows. A file cmd_GROUP.c holds the rows of a group.
+ * the same rows. A file cmd_GROUP.c holds the rows of a group.
  *
  *	wherry ct send --clone web b
  *	-> command "ct send", args {"ct": "web", "host": "b", "clone": true}

@@ -1,7 +1,7 @@
 /*
  * The rate limit of the whole node: all jobs together send no more than so many bytes a second.
- *They share one number in a small mapped file, the time until which the link is spoken for, so that
- * nothing is locked and a process that is killed leaves nothing behind.
+ * They share one number in a small mapped file, the time until which the link is spoken for, so
+ * that nothing is locked and a process that is killed leaves nothing behind.
  *
  *	_cleanup_bwlimit_ struct bwlimit *b = NULL;
  *	r = bwlimit_open(NULL, cfg->bwlimit, &b, &err);

@@ -4,21 +4,21 @@
  *	u32 magic "WFRM"   u8 type   u8 flags   u16 reserved (0)   u32 length   u32 sequence
  *
  * its payload of `length` bytes, and the XXH3-64 of both. Types: DATA (1), a piece of the content
- *of 1 byte to 1 MiB; END (2), the XXH3-128 of all content (canonical byte order) and its length,
- *u64. Flags: ZSTD (1), the payload is one compressed piece. The sequence counts frames from 0.
+ * of 1 byte to 1 MiB; END (2), the XXH3-128 of all content (canonical byte order) and its length,
+ * u64. Flags: ZSTD (1), the payload is one compressed piece. The sequence counts frames from 0.
  *
  * The way back carries lines: acknowledgements {"ack": OFFSET, "synced": OFFSET} of content that is
  * applied and on disk there; {"wait": ...}, which means nothing; and one answer, which ends the
  * stream: an {"error": ...} becomes the writer's error, "PEER: its text". Neither side can make the
  * other wait for ever: the writer takes in what comes back while it waits, the reader keeps only
- *the newest acknowledgement that has not gone out.
+ * the newest acknowledgement that has not gone out.
  *
  * A writer that has nothing to write for long calls stream_flush now and then, as often as it
- *likes: it says STILL every ten seconds, and looks whether an answer has come.
+ * likes: it says STILL every ten seconds, and looks whether an answer has come.
  *
  * A stream that ends without END was broken off (-ERR_UNREACHABLE); what is damaged is
- *-ERR_CORRUPT, what breaks these rules -ERR_PROTOCOL. Nothing is handed on before its piece was
- *checked.
+ * -ERR_CORRUPT, what breaks these rules -ERR_PROTOCOL. Nothing is handed on before its piece was
+ * checked.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
  * Lines of JSON from another process, one object a line: what goes over an ssh session besides
- *data. Bounded: a line that is not whole within LINES_MAX bytes, or is not an object, is
- *-ERR_PROTOCOL. A line without its newline was cut off and is never used. What was read too far
- *stays here, so a descriptor is read through one struct lines only.
+ * data. Bounded: a line that is not whole within LINES_MAX bytes, or is not an object, is
+ * -ERR_PROTOCOL. A line without its newline was cut off and is never used. What was read too far
+ * stays here, so a descriptor is read through one struct lines only.
  *
  *	_cleanup_(lines_done) struct lines l = LINES_INIT(fd);		// fd stays the caller's
  *	_cleanup_json_ json_t *msg = NULL;

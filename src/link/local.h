@@ -52,8 +52,8 @@ int local_call(int sock, const char *call, json_t *args, const int *fds, size_t 
 	const struct local_handler *h, json_t **ret_result, struct err *err) _must_use_;
 
 /* Goes on handling messages after local_call was interrupted (-ERR_CANCELLED). */
-int local_wait(int sock, const struct local_handler *h, json_t **ret_result,
-	struct err *err) _must_use_;
+int local_wait(
+	int sock, const struct local_handler *h, json_t **ret_result, struct err *err) _must_use_;
 
 /* Server's side, and the worker's to the daemon: same messages. All stolen. result NULL: {}. */
 int local_send(int sock, json_t *msg, struct err *err) _must_use_;

@@ -1,13 +1,13 @@
 /*
  * One SSH connection to a peer, shared by all verbs of a send: a master in the foreground, our
- *child (it dies with us), with its control socket in RUN/ssh/. Commands run through it as clients
- *of ssh's own. The only file that knows ssh's options: those that make it safe come first and win,
- *then the node's (config: ssh_option), then ours that only make it fast; the system's and root's
- *ssh_config count where none of these speaks (jump hosts, addresses).
+ * child (it dies with us), with its control socket in RUN/ssh/. Commands run through it as clients
+ * of ssh's own. The only file that knows ssh's options: those that make it safe come first and win,
+ * then the node's (config: ssh_option), then ours that only make it fast; the system's and root's
+ * ssh_config count where none of these speaks (jump hosts, addresses).
  *
  * Host keys are always checked: against Wherry's own known_hosts, root's and the system's. A key
- *that none of them knows is -ERR_AUTH with its fingerprint, unless accept_new; one that has changed
- * always is.
+ * that none of them knows is -ERR_AUTH with its fingerprint, unless accept_new; one that has
+ * changed always is.
  *
  *	_cleanup_ssh_ struct ssh *s = NULL;
  *	_cleanup_ssh_run_ struct ssh_run *run = NULL;	// declared later: freed before s

@@ -1,20 +1,20 @@
 /*
  * The calls to another node, over ssh: `receive VERB WORDS...`, JSON lines on its standard output,
- *a data stream or JSON lines on its standard input. The wire is described in docs/protocol.md. Each
- * answer ends with one line {"ok": {...}} or {"error": {...}}.
+ * a data stream or JSON lines on its standard input. The wire is described in docs/protocol.md.
+ * Each answer ends with one line {"ok": {...}} or {"error": {...}}.
  *
  *	_cleanup_verb_ struct verb *v = NULL;
  *	verb_start(ssh, words, &v, &err);	// "receive", "base", token, "rootfs", snapshot,
- *NULL verb_ready(v, &answer, &err);		// {"ready": {...}}: the other side waits for data
+ * NULL verb_ready(v, &answer, &err);		// {"ready": {...}}: the other side waits for data
  *	struct stream *s = verb_stream(v, NULL);
  *	... stream_write ..., stream_end(s)
  *	verb_finish(v, &answer, &err);		// {"ok": {...}}
  *
  * An error that the other side answered keeps its code, with "HOST: " before its text. Anything
- *else that is not an answer (the connection ended, silence, garbage) is -ERR_UNKNOWN for a verb
- *that changes something, because it may have been done: the caller asks `status`, it never guesses.
- * verb_start alone fails with -ERR_UNREACHABLE when nothing can have arrived. A failure of the
- *stream is one of link/frame.h.
+ * else that is not an answer (the connection ended, silence, garbage) is -ERR_UNKNOWN for a verb
+ * that changes something, because it may have been done: the caller asks `status`, it never
+ * guesses. verb_start alone fails with -ERR_UNREACHABLE when nothing can have arrived. A failure of
+ * the stream is one of link/frame.h.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
  * A plan: an array of steps, run forwards, undone backwards, each beginning and end in the journal.
- *A step's undo reads only durable facts, may be called any number of times, and accepts that its
- *run never happened.
+ * A step's undo reads only durable facts, may be called any number of times, and accepts that its
+ * run never happened.
  *
  *	static const struct step steps[] = {{"reserve", ...}, {"rootfs", ...}, {NULL}};
  *	struct plan p = {.m = m, .token = token, .steps = steps, .ctx = send};

@@ -1,8 +1,8 @@
 /*
  * Receiving: the stream is applied to a working subvolume, and a read-only snapshot of that is
- *taken at each cut (btrfs_cut.h), which makes it durable: after a crash, a reboot or a lost link,
- *the next try goes on from a writable snapshot of the last cut, which has exactly what the offset
- *says. The snapshot at the end is what arrives. All of it lies beside the volume's snapshots:
+ * taken at each cut (btrfs_cut.h), which makes it durable: after a crash, a reboot or a lost link,
+ * the next try goes on from a writable snapshot of the last cut, which has exactly what the offset
+ * says. The snapshot at the end is what arrives. All of it lies beside the volume's snapshots:
  *
  *	.receive	the working subvolume
  *	.at-OFFSET	at the last cut, and for a moment at the one before it too

@@ -8,7 +8,7 @@
  *	while (btrfs_reader_next(r, &cmd, &err) > 0) ...
  *
  * Nothing is believed before its checksum was right, and nothing is allocated by what a stream
- *says: one buffer holds any command.
+ * says: one buffer holds any command.
  */
 #pragma once
 

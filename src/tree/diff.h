@@ -1,7 +1,7 @@
 /*
  * Comparing a folder with what the index says the destination has in it: each name is looked up
- *once; names that were not asked for are gone. The usual case, nothing changed, is a walk along
- *both in the same order, without a table.
+ * once; names that were not asked for are gone. The usual case, nothing changed, is a walk along
+ * both in the same order, without a table.
  *
  *	diff_begin(&d, &ix, id);
  *	while (... names ...) same = diff_find(&d, name, &old);

@@ -1,7 +1,7 @@
 /*
  * One inode's metadata: everything a file system can say about it but its content. Read from a
- *descriptor on the source, with ids as the container sees them; written through a descriptor on the
- *destination.
+ * descriptor on the source, with ids as the container sees them; written through a descriptor on
+ * the destination.
  *
  *	struct entry e = {0};
  *	r = entry_read(fd, opath, idmap, &e, &err);	// reuses e's memory

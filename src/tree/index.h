@@ -1,11 +1,11 @@
 /*
  * The source's durable knowledge of what the destination has: each folder's names, and of each name
- *the inode, its change time and digests. The file is mapped, not loaded, so that memory does not
- *grow with the tree. A pass appends what it sends to a journal beside it (PATH.part), each record
- *with the offset of the stream at which it is applied; committing makes both into a new file, by
- *atomic replace. After a broken pass, index_open does the same with what was acknowledged, and sets
- *distrust: then the destination may be ahead of us where things changed, and there only names and
- *content in full count.
+ * the inode, its change time and digests. The file is mapped, not loaded, so that memory does not
+ * grow with the tree. A pass appends what it sends to a journal beside it (PATH.part), each record
+ * with the offset of the stream at which it is applied; committing makes both into a new file, by
+ * atomic replace. After a broken pass, index_open does the same with what was acknowledged, and
+ * sets distrust: then the destination may be ahead of us where things changed, and there only names
+ * and content in full count.
  *
  *	struct index ix;
  *	r = index_open(path, resume, &ix, &err);

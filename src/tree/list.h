@@ -1,7 +1,7 @@
 /*
  * The names in a folder with what stat says, some thousands at a time, in the order of inode
- *numbers: the order in which file systems keep inodes, so that a cold disk is read in one
- *direction.
+ * numbers: the order in which file systems keep inodes, so that a cold disk is read in one
+ * direction.
  *
  *	list_begin(&l, walk_fd(&w));
  *	while ((n = list_more(&l, &w, &err)) > 0)

@@ -1,16 +1,16 @@
 /*
  * The wire form of a tree pass: operations {type u8, three zero bytes, length u32} with attributes
- *{tag u8 in the top byte, length in the other three, u32}, all little-endian. Strings end with a
- *NUL that counts. Two tables (ops.c) say which operation carries which attribute and how long each
- *may be; nothing is allocated for what a peer says. Each operation says what is to be, not what to
- *do to what is, so that it can be sent again.
+ * {tag u8 in the top byte, length in the other three, u32}, all little-endian. Strings end with a
+ * NUL that counts. Two tables (ops.c) say which operation carries which attribute and how long each
+ * may be; nothing is allocated for what a peer says. Each operation says what is to be, not what to
+ * do to what is, so that it can be sent again.
  *
  *	BEGIN			version, session, root
  *	MOVES			a batch of moves by its number, then MOVE..., then MOVED: applied
- *once, whatever happens between DIR up name...		go up so many folders, then down; exact:
- *what is not mentioned until DONE goes XATTRS			extended attributes for the next
- *entry, when they are many MKDIR FILE NODE LINK	name is that, whatever was there DATA HOLE
- *content of the FILE before; CLOSE ends it
+ * once, whatever happens between DIR up name...		go up so many folders, then down;
+ * exact: what is not mentioned until DONE goes XATTRS			extended attributes for the
+ * next entry, when they are many MKDIR FILE NODE LINK	name is that, whatever was there DATA HOLE
+ * content of the FILE before; CLOSE ends it
  *	META			another inode's attributes, same content
  *	KEEP DROP		name stays; name goes
  *	DONE			the folder's own metadata
@@ -18,7 +18,7 @@
  *
  * Building:	op_begin(&b, OP_FILE); op_str(&b, ATTR_NAME, name); ...; op_end(&b);
  * Reading:	r = op_decode(buf, n, &op, &err): the operation's length, or 0 if more bytes are
- *needed
+ * needed
  */
 #pragma once
 

@@ -1,16 +1,16 @@
 /*
  * The file-tree engine: makes the tree under one directory equal to the tree under another, over a
- *stream, pass by pass. The source keeps an index of what the destination has, so nothing is asked
- *of the destination: a pass walks (or takes the names from change tracking), compares with the
- *index, and streams operations; the destination applies them confined to its root. Everything of P5
- * travels. Ids travel as the container sees them.
+ * stream, pass by pass. The source keeps an index of what the destination has, so nothing is asked
+ * of the destination: a pass walks (or takes the names from change tracking), compares with the
+ * index, and streams operations; the destination applies them confined to its root. Everything of
+ * P5 travels. Ids travel as the container sees them.
  *
  *	source:       tree_send(&args, stream, &result, &err)
  *	destination:  tree_receive(&args, stream, &result, &err)
  *
  * The index file is durable state of the source: a pass that ends well replaces it; a broken one
- *leaves what was acknowledged, so that the next call resumes. Operations are idempotent: those
- *after the last acknowledgement are simply sent again.
+ * leaves what was acknowledged, so that the next call resumes. Operations are idempotent: those
+ * after the last acknowledgement are simply sent again.
  */
 #pragma once
 

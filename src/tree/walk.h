@@ -1,9 +1,9 @@
 /*
  * Where we are in a tree: a stack of folders below a root, of any depth, so that no path is ever
- *handed to the kernel. Only the upper 64 levels are held open; deeper ones are opened again by name
- *when we come back. Every step opens one name beneath the folder before it, never follows a symlink
- *and never crosses a mount point. On the source, where a container moves things about, each folder
- *is checked to be the inode that it was; one that is not is -ERR_NOT_FOUND.
+ * handed to the kernel. Only the upper 64 levels are held open; deeper ones are opened again by
+ * name when we come back. Every step opens one name beneath the folder before it, never follows a
+ * symlink and never crosses a mount point. On the source, where a container moves things about,
+ * each folder is checked to be the inode that it was; one that is not is -ERR_NOT_FOUND.
  *
  *	struct walk w;
  *	walk_init(&w, rootfd, true);

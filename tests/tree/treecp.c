@@ -2,12 +2,12 @@
  * The tree engine on the command line, for tests and measurements:
  *
  *	treecp send DIR INDEX OPTION...  | treecp recv DIR STATE OPTION...	(frames on the
- *standard descriptors) treecp local FROM TO INDEX STATE OPTION...
- *(both, in two processes)
+ * standard descriptors) treecp local FROM TO INDEX STATE OPTION...
+ * (both, in two processes)
  *
  * Options: final, commit, map=..., from-map=..., to-map=... ("b:0:100000:65536", may be repeated),
- *cut=BYTES (local: the stream breaks there), resume (local: ask the destination what it holds),
- *quiet.
+ * cut=BYTES (local: the stream breaks there), resume (local: ask the destination what it holds),
+ * quiet.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
  * A worker that does what the request's "do" says, for the tests of wherryd. It reports like the
- *real one; its job has the number "job".
+ * real one; its job has the number "job".
  *
  *	items	n items, then []		size: bytes of text in each
  *	lines	n lines, then a result

@@ -1,7 +1,7 @@
 /*
  * A real sshd of a test's own: in a temporary folder, on a free port of 127.0.0.1. The key "send"
- *is authorised and bound to a forced command, which is the test program itself: `test_NAME serve`,
- *with the peer's words in SSH_ORIGINAL_COMMAND. The key "other" is not authorised.
+ * is authorised and bound to a forced command, which is the test program itself: `test_NAME serve`,
+ * with the peer's words in SSH_ORIGINAL_COMMAND. The key "other" is not authorised.
  *
  *	int main(int argc, char **argv)
  *	{
