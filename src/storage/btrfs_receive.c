@@ -156,9 +156,11 @@ static int beginning_read(struct receiver *r, struct err *err)
 	return r->beginning.format == 1 ? 0 : not_kept(r, err);
 }
 
-/* The stream was made against what we have as from, and nothing else. */
+/* The stream was made against what we have as from: a copy of the same, or that itself, when a
+ * container comes back to where it was. Transaction numbers say nothing: a sender names its own. */
 static int check_from(const struct receiver *r, struct err *err)
 {
+	static const uint8_t nothing[SUBVOL_UUID];
 	const struct beginning *b = &r->beginning;
 	struct subvol_info info;
 	int ret;
@@ -168,8 +170,9 @@ static int check_from(const struct receiver *r, struct err *err)
 	ret = subvol_info(r->from, &info, err);
 	if (ret < 0)
 		return ret;
-	if (memcmp(info.stream_uuid, b->from_uuid, SUBVOL_UUID) == 0 &&
-		info.stream_transid == b->from_transid)
+	if (memcmp(info.uuid, b->from_uuid, SUBVOL_UUID) == 0 ||
+		(memcmp(info.received, nothing, SUBVOL_UUID) != 0 &&
+			memcmp(info.received, b->from_uuid, SUBVOL_UUID) == 0))
 		return 0;
 	return err_set(err, ERR_PROTOCOL,
 		"btrfs stream: it was made against another snapshot than the one that is here");

@@ -16,8 +16,6 @@
 #include "base/str.h"
 #include "storage/btrfs_flags.h"
 
-#define ANY_UUID(u) (memcmp(u, (uint8_t[SUBVOL_UUID]){0}, SUBVOL_UUID) != 0)
-
 bool subvol_on_btrfs(int fd)
 {
 	struct statfs s;
@@ -41,23 +39,22 @@ bool subvol_same_filesystem(int fd, int other)
 	       memcmp(a.fsid, b.fsid, sizeof(a.fsid)) == 0;
 }
 
+/* Asks the kernel for what it has in memory: on disk there may be less. */
 int subvol_info(int fd, struct subvol_info *ret, struct err *err)
 {
-	struct btrfs_util_subvolume_info i;
+	struct btrfs_ioctl_get_subvol_info_args i = {0};
 
-	if (btrfs_util_subvolume_info_fd(fd, 0, &i) != BTRFS_UTIL_OK)
+	if (ioctl(fd, BTRFS_IOC_GET_SUBVOL_INFO, &i) < 0)
 		return err_errno(err, "read what btrfs knows of a subvolume");
 	*ret = (struct subvol_info){
-		.id = i.id,
-		.created = (uint64_t)i.otime.tv_sec,
+		.id = i.treeid,
+		.created = i.otime.sec,
 		.created_transid = i.otransid,
 		.changed_transid = i.ctransid,
-		.generation = i.generation,
-		.stream_transid = ANY_UUID(i.received_uuid) ? i.stransid : i.ctransid,
 	};
 	memcpy(ret->uuid, i.uuid, SUBVOL_UUID);
 	memcpy(ret->parent, i.parent_uuid, SUBVOL_UUID);
-	memcpy(ret->stream_uuid, ANY_UUID(i.received_uuid) ? i.received_uuid : i.uuid, SUBVOL_UUID);
+	memcpy(ret->received, i.received_uuid, SUBVOL_UUID);
 	return 0;
 }
 

@@ -17,12 +17,9 @@ struct subvol_info {
 	uint64_t created;	  /* seconds since 1970 */
 	uint64_t created_transid; /* the transaction that made it */
 	uint64_t changed_transid; /* the last one that changed something in it */
-	uint64_t generation;	  /* of its tree's root */
 	uint8_t uuid[SUBVOL_UUID];
-	uint8_t parent[SUBVOL_UUID]; /* of what it is a snapshot of; zeros: of nothing */
-	/* What it calls itself in a stream: where it was received from, if it was, else itself. */
-	uint8_t stream_uuid[SUBVOL_UUID];
-	uint64_t stream_transid;
+	uint8_t parent[SUBVOL_UUID];   /* of what it is a snapshot of; zeros: of nothing */
+	uint8_t received[SUBVOL_UUID]; /* of what it is a received copy of; zeros: of nothing */
 };
 
 bool subvol_on_btrfs(int fd);

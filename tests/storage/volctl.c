@@ -165,17 +165,18 @@ static int do_receive(struct call *c, struct err *err)
 	struct storage_resume resume = {0};
 	unsigned long long offset;
 	size_t n;
+	int r;
 
 	if (state && file_exists(state)) {
-		int r = file_read(state, 256, &text, &n, err);
-
+		r = file_read(state, 256, &text, &n, err);
 		if (r < 0)
 			return r;
 		if (sscanf(text, "%llu %32s", &offset, resume.digest) >= 1)
 			resume.offset = offset;
 	}
-	return volume_receive(
+	r = volume_receive(
 		c->volume, arg(c, 0), arg_or_null(c, 1), &resume, save, state, in, NULL, err);
+	return r >= 0 && state ? file_remove(state, err) : r;
 }
 
 static int do_sweep(struct call *c, struct err *err)
