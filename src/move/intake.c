@@ -1,5 +1,7 @@
 #include "move/intake.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -88,14 +90,27 @@ static void load_checkpoint(const json_t *f, const char *snap, struct storage_re
 	snprintf(ret->digest, sizeof(ret->digest), "%s", json_get_str(resume, "digest") ?: "");
 }
 
-static int say_ready(struct receiving *r, const struct storage_resume *s, struct err *err)
+static int say_native_ready(struct receiving *r, const struct storage_resume *s, struct err *err)
 {
-	json_t *o = json_object(), *resume = json_object();
+	return verb_serve_ready(r->verb,
+		json_pack("{s:{s:I,s:s}}", "resume", "offset", (json_int_t)s->offset, "digest",
+			s->digest),
+		err);
+}
 
-	json_put_u64(resume, "offset", s->offset);
-	json_put_str(resume, "digest", s->digest);
-	json_object_set_new(o, "resume", resume);
-	return verb_serve_ready(r->verb, o, err);
+static int say_tree_ready(struct receiving *r, const char *state_dir, struct err *err)
+{
+	struct tree_resume resume;
+	char session[17];
+	int res = tree_resume_read(state_dir, &resume, err);
+
+	if (res < 0)
+		return res;
+	snprintf(session, sizeof(session), "%016" PRIx64, resume.session);
+	return verb_serve_ready(r->verb,
+		json_pack("{s:{s:I,s:s}}", "resume", "offset", (json_int_t)resume.offset, "session",
+			session),
+		err);
 }
 
 /* The base of the next increment is the newest received; older ones of Wherry's own are not needed
@@ -137,7 +152,7 @@ static int take_native(
 		return err_set(err, ERR_STATE, "volume '%s' was last received at '%s', not at '%s'",
 			in->volume, last ? last : "(nothing)", in->from ? in->from : "(nothing)");
 	load_checkpoint(f, in->snap, &resume);
-	res = say_ready(r, &resume, err);
+	res = say_native_ready(r, &resume, err);
 	if (res >= 0)
 		res = volume_receive(v, in->snap, in->from, &resume, save_checkpoint, &cp,
 			verb_stream(r->verb, NULL), r->m->progress, err);
@@ -203,7 +218,6 @@ static int take_tree(
 	_cleanup_container_ struct container *c = NULL;
 	_cleanup_free_ char *dir = places_transfer_dir(r->t->token);
 	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, in->volume), *digest = NULL;
-	struct storage_resume none = {0};
 	struct tree_result result = {0};
 	_cleanup_close_ int fd = -1;
 	int res = make_volume(v, f, r, err);
@@ -215,7 +229,7 @@ static int take_tree(
 	if (res >= 0)
 		res = file_mkdirs(state_dir, 0700, err);
 	if (res >= 0)
-		res = say_ready(r, &none, err);
+		res = say_tree_ready(r, state_dir, err);
 	if (res < 0)
 		return res;
 	struct tree_receive_args a = {.rootfd = fd,

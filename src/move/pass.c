@@ -1,11 +1,14 @@
 #include "move/pass.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "tree/tree.h"
 
@@ -59,31 +62,66 @@ static int send_native(struct sending *s, const struct leg *l, const json_t *rea
 		l->v, l->snap, l->from, sr.offset ? &sr : NULL, out, s->m->progress, err);
 }
 
-static int send_tree(struct sending *s, const struct leg *l, struct stream *out, struct err *err)
+static void read_resume(const json_t *ready, struct tree_resume *ret)
 {
-	_cleanup_free_ char *index = places_index(s->t->token, l->v->name), *hex = NULL;
+	const json_t *resume = json_object_get(ready, "resume");
+	const char *session = json_get_str(resume, "session");
+
+	*ret = (struct tree_resume){.offset = json_get_u64(resume, "offset", 0)};
+	if (!session || sscanf(session, "%16" SCNx64, &ret->session) != 1)
+		*ret = (struct tree_resume){0};
+}
+
+static void note_tree(struct sending *s, const struct leg *l, const struct tree_result *res)
+{
+	_cleanup_free_ char *hex = digest_hex(&res->digest);
+	json_t *f = sending_volume(s, l->v->name);
+
+	json_put_str(f, "digest", l->final ? hex : "");
+	json_put_u64(f, "entries", res->entries);
+	s->entries += res->sent;
+}
+
+static int send_tree(struct sending *s, const struct leg *l, const json_t *ready,
+	struct stream *out, struct err *err)
+{
+	_cleanup_free_ char *index = places_index(s->t->token, l->v->name);
+	const json_t *f = sending_volume(s, l->v->name);
 	_cleanup_close_ int fd = -1;
+	struct tree_resume resume;
 	struct tree_result res = {0};
 	struct tree_send_args a = {.index_path = index,
 		.idmap = &s->c->idmap,
 		.final = l->final || l->snap,
-		.progress = s->m->progress};
+		.progress = s->m->progress,
+		.resume = &resume};
 	int r;
 
 	r = l->snap ? volume_snapshot_root(l->v, l->snap, &fd, err) : volume_root(l->v, &fd, err);
 	if (r < 0)
 		return r;
+	if (l->snap)
+		a.still_since = json_get_u64(f, "still_since", 0);
+	read_resume(ready, &resume);
 	a.rootfd = fd;
 	r = tree_send(&a, out, &res, err);
-	if (r >= 0) {
-		json_t *f = sending_volume(s, l->v->name);
-
-		hex = digest_hex(&res.digest);
-		json_put_str(f, "digest", l->final ? hex : "");
-		json_put_u64(f, "entries", res.entries);
-		s->entries += res.sent;
-	}
+	if (r >= 0)
+		note_tree(s, l, &res);
 	tree_result_done(&res);
+	return r;
+}
+
+/* What the index says that the destination has counts only after its answer; and not at all if it
+ * says that it hasn't. */
+static int settle_index(struct sending *s, const struct leg *l, int r, struct err *err)
+{
+	_cleanup_free_ char *index = places_index(s->t->token, l->v->name);
+	struct err e = ERR_INIT;
+
+	if (r >= 0)
+		return tree_commit(index, err);
+	if ((r == -ERR_STATE || r == -ERR_CORRUPT) && tree_forget(index, &e) < 0)
+		log_warning("%s", e.text);
 	return r;
 }
 
@@ -109,29 +147,37 @@ static void say_unsupported(struct sending *s, const struct leg *l, const json_t
 			(unsigned long long)n - 16);
 }
 
+static int stream_data(struct sending *s, const struct leg *l, struct verb *v, const json_t *ready,
+	struct err *err)
+{
+	struct frame_opts fo = {.idle = s->m->cfg->link_timeout,
+		.zstd_level = s->o.compress,
+		.rate = &s->rate,
+		.bwlimit = s->bwlimit};
+	struct stream *out = verb_stream(v, &fo);
+	int r = l->native ? send_native(s, l, ready, out, err) : send_tree(s, l, ready, out, err);
+
+	if (r >= 0)
+		r = stream_end(out, err);
+	s->bytes += out->n_written;
+	return r;
+}
+
 static int stream_leg(struct sending *s, const struct leg *l, struct err *err)
 {
 	_cleanup_(verb_freep) struct verb *v = NULL;
 	_cleanup_json_ json_t *ready = NULL, *ok = NULL;
-	struct frame_opts fo = {
-		.idle = s->m->cfg->link_timeout, .zstd_level = s->o.compress, .rate = &s->rate};
-	struct stream *out;
-	int r;
+	int r = start_verb(s, l, &v, &ready, err);
 
-	r = start_verb(s, l, &v, &ready, err);
 	if (r < 0)
 		return r;
 	/* It came through to the end before, only the answer was lost. */
-	if (json_get_bool(ready, "complete", false))
-		return verb_finish(v, &ok, err);
-	out = verb_stream(v, &fo);
-	r = l->native ? send_native(s, l, ready, out, err) : send_tree(s, l, out, err);
+	if (!json_get_bool(ready, "complete", false))
+		r = stream_data(s, l, v, ready, err);
 	if (r >= 0)
-		r = stream_end(out, err);
-	s->bytes += out->n_written;
-	if (r < 0)
-		return r;
-	r = verb_finish(v, &ok, err);
+		r = verb_finish(v, &ok, err);
+	if (!l->native)
+		r = settle_index(s, l, r, err);
 	if (r < 0)
 		return r;
 	say_unsupported(s, l, ok);
@@ -144,15 +190,15 @@ static int stream_leg_patiently(
 	struct sending *s, const struct leg *l, usec_t patience, struct err *err)
 {
 	usec_t deadline = clock_deadline(patience);
-	int r, corrupt = 0;
+	int r, again = 0;
 
 	for (;;) {
 		uint64_t before = s->bytes;
 
 		err_clear(err);
 		r = stream_leg(s, l, err);
-		if (r == -ERR_CORRUPT && corrupt++ == 0)
-			continue;
+		if ((r == -ERR_CORRUPT || (r == -ERR_STATE && !l->native)) && again++ == 0)
+			continue; /* once more from what both agree on: the start */
 		if (!peer_link_lost(r) || clock_now() >= deadline)
 			return r;
 		if (s->bytes > before) /* it moved: the patience begins anew */
@@ -178,6 +224,7 @@ static int new_snapshot(struct sending *s, struct volume *v, json_t *f, struct e
 	r = transfer_save(s->m->st, s->t, err);
 	if (r < 0)
 		return r;
+	json_put_u64(f, "still_since", clock_wall_nsec());
 	return volume_snapshot(v, name, err);
 }
 

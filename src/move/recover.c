@@ -207,11 +207,29 @@ static int recover_one(struct recovery *x, struct transfer *t, struct err *err)
 	return recover_ended_source(x, t, err);
 }
 
+static void sweep_pools(struct move_ctx *m)
+{
+	struct pool_vec pools = {0};
+	struct err e = ERR_INIT;
+
+	if (places_pools(m, &pools, &e) < 0)
+		log_warning("%s", e.text);
+	for (size_t i = 0; i < pools.n; i++) {
+		err_clear(&e);
+		if (storage_sweep(pools.v[i], &e) < 0)
+			log_warning("%s", e.text);
+	}
+	pool_vec_free(&pools);
+}
+
 int recover_all(struct move_ctx *m, json_t **ret, struct err *err)
 {
 	struct recovery x = {.m = m, .recovered = json_array()};
 	struct transfer_vec all = {0};
-	int r = transfer_list(m->st, false, NULL, &all, err);
+	int r;
+
+	sweep_pools(m);
+	r = transfer_list(m->st, false, NULL, &all, err);
 
 	for (size_t i = 0; r >= 0 && i < all.n && !cancel_requested(); i++) {
 		struct err e = ERR_INIT;

@@ -95,12 +95,11 @@ int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	s->o = *o;
 	s->lock = -1;
 	s->phases = json_array();
-	if (!s->o.bwlimit)
-		s->o.bwlimit = m->cfg->bwlimit;
-	rate_init(&s->rate, s->o.bwlimit);
 	if (!container_name_ok(ct))
 		return err_set(err, ERR_INVALID, "'%s' can't be a container's name", ct);
-	r = move_lock(m, ct, false, &s->lock, err);
+	r = sending_limits(s, err);
+	if (r >= 0)
+		r = move_lock(m, ct, false, &s->lock, err);
 	if (r >= 0)
 		r = check_not_sent(m, ct, err);
 	if (r >= 0)
@@ -162,6 +161,15 @@ static json_t *refused_json(const struct container *c)
 	return a;
 }
 
+/* Two containers must not answer to one address. */
+static void drop_hwaddrs(json_t *netifs)
+{
+	json_t *n;
+	size_t i;
+
+	json_array_foreach(netifs, i, n) json_object_del(n, "hwaddr");
+}
+
 static json_t *skel_json(struct sending *s)
 {
 	json_t *o = json_object(), *ct = container_json(s->c);
@@ -169,6 +177,8 @@ static json_t *skel_json(struct sending *s)
 	json_put_str(ct, "name", s->t->peer_ct);
 	if (!s->o.network)
 		json_object_set_new(ct, "netifs", json_array());
+	if (s->o.clone)
+		drop_hwaddrs(json_object_get(ct, "netifs"));
 	json_put_u64(o, "protocol", VERB_PROTOCOL);
 	json_put_str(o, "version", WHERRY_VERSION);
 	json_put_str(o, "token", s->t->token);

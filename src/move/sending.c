@@ -16,8 +16,12 @@ static void adopt_opts(struct sending *s)
 	s->o.snapshots = json_get_bool(o, "snapshots", true);
 	if (!s->o.bwlimit)
 		s->o.bwlimit = json_get_u64(o, "bwlimit", 0);
-	if (!s->o.bwlimit)
-		s->o.bwlimit = s->m->cfg->bwlimit;
+}
+
+int sending_limits(struct sending *s, struct err *err)
+{
+	rate_init(&s->rate, s->o.bwlimit);
+	return bwlimit_open(NULL, s->m->cfg->bwlimit, &s->bwlimit, err);
 }
 
 int sending_open(struct move_ctx *m, const char *ct, const struct send_opts *o,
@@ -43,7 +47,9 @@ int sending_open(struct move_ctx *m, const char *ct, const struct send_opts *o,
 		return r;
 	adopt_opts(s);
 	s->peer = peer_new(m, s->t->peer, s->t->user, s->t->port, o->accept_new_host_key);
-	rate_init(&s->rate, s->o.bwlimit);
+	r = sending_limits(s, err);
+	if (r < 0)
+		return r;
 	log_context("job %llu %s", (unsigned long long)m->job, ct);
 	*ret = TAKE_PTR(s);
 	return 0;
@@ -71,6 +77,7 @@ void sending_free(struct sending *s)
 	volume_vec_free(&s->vols);
 	peer_free(s->peer);
 	json_decref(s->phases);
+	bwlimit_free(s->bwlimit);
 	if (s->lock >= 0)
 		close(s->lock);
 	free(s);

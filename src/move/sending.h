@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "link/bwlimit.h"
 #include "move/peer.h"
 #include "move/places.h"
 #include "move/plan.h"
@@ -18,7 +19,8 @@ struct sending {
 	struct volume_vec vols; /* in the order of c->volumes */
 	struct peer *peer;
 	struct plan plan;
-	struct rate rate;
+	struct rate rate;	 /* of this send */
+	struct bwlimit *bwlimit; /* of the node, over all jobs; NULL: none */
 	int lock;
 	/* of this run, for the report */
 	json_t *phases; /* [{phase, ms, bytes}] */
@@ -31,6 +33,8 @@ struct sending {
 /* Locks the container and loads its open send; -ERR_STATE with advice when there is none. */
 int sending_open(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	struct sending **ret, struct err *err) _must_use_;
+int sending_limits(struct sending *s,
+	struct err *err) _must_use_; /* sets up rate and bwlimit by o and the configuration */
 /* The container and its volumes; not needed for what only looks at the record. */
 int sending_load(struct sending *s, struct err *err) _must_use_;
 void sending_free(struct sending *s);

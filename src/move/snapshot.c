@@ -15,11 +15,6 @@
 #include "runtime/runtime.h"
 #include "tree/tree.h"
 
-static char *snaps_dir(const struct volume *v)
-{
-	return xasprintf("%s/.wherry/snap/%s/%s", v->pool_path, v->owner, v->name);
-}
-
 static int copy_into(
 	struct volume *v, int dir, const char *name, struct progress *p, struct err *err)
 {
@@ -42,15 +37,12 @@ static int copy_into(
 /* An unfinished copy has a dot in front: nobody takes it for a snapshot. */
 static int copy_snapshot(struct volume *v, const char *snap, struct progress *p, struct err *err)
 {
-	_cleanup_free_ char *dir = snaps_dir(v), *tmp = xasprintf(".%s", snap);
+	_cleanup_free_ char *tmp = xasprintf(".%s", snap);
 	_cleanup_close_ int fd = -1;
-	int r = file_mkdirs(dir, 0700, err);
+	int r = volume_snapshot_folder(v, &fd, err);
 
 	if (r < 0)
 		return r;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(err, "open %s", dir);
 	if (faccessat(fd, snap, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return err_set(err, ERR_EXISTS, "there is a snapshot '%s' already", snap);
 	r = beneath_remove_tree(fd, tmp, err);
