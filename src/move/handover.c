@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "move/announce.h"
 #include "move/pass.h"
 #include "node/job.h"
 #include "node/journal.h"
@@ -302,6 +303,8 @@ int handover_start_again(struct sending *s, struct err *err)
 	r = runtime_start(s->t->ct, 60 * USEC_PER_SEC, err);
 	if (r < 0)
 		return err_prefix(err, "start container '%s' here again", s->t->ct);
+	if (s->c)
+		announce_container(s->c);
 	move_say(s->m, "container '%s' runs here again", s->t->ct);
 	json_object_del(s->t->facts, "was_running");
 	return transfer_save(s->m->st, s->t, err);

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "move/announce.h"
 #include "move/health.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
@@ -156,6 +157,8 @@ static int bring_up(struct receiving *r, struct err *err)
 	res = runtime_start(c->name, START_TIMEOUT, err);
 	if (res >= 0)
 		res = fault_point("takeover.started", err);
+	if (res >= 0)
+		announce_container(c);
 	return res < 0 ? res : health_check(r->m, c, err);
 }
 

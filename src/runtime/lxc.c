@@ -182,9 +182,35 @@ static bool driver_exists(const char *name)
 	return lxc_folder_exists(lxc_handle_path(), name);
 }
 
+/* An address that LXC made up at the start is the container's as long as it runs: its neighbours
+ * have it in their tables, so it goes along on a move. */
+static void adopt_hwaddrs(struct container *ct)
+{
+	_cleanup_lxc_ struct lxc_container *c = NULL;
+	struct err ignored = ERR_INIT;
+	enum ct_state state;
+
+	if (lxc_handle_open(ct->name, &c, &ignored) < 0)
+		return;
+	state = lxc_handle_state(c);
+	for (size_t i = 0; i < ct->netifs.n && (state == CT_RUNNING || state == CT_FROZEN); i++) {
+		struct netif *n = &ct->netifs.v[i];
+		char key[64];
+
+		if (n->type != NETIF_VETH || n->hwaddr)
+			continue;
+		snprintf(key, sizeof(key), "lxc.net.%u.hwaddr", n->index);
+		n->hwaddr = c->get_running_config_item(c, key);
+	}
+}
+
 static int driver_load(const char *name, struct container **ret, struct err *err)
 {
-	return lxc_folder_load(lxc_handle_path(), name, cgroup_unified(), ret, err);
+	int r = lxc_folder_load(lxc_handle_path(), name, cgroup_unified(), ret, err);
+
+	if (r >= 0)
+		adopt_hwaddrs(*ret);
+	return r;
 }
 
 static int driver_define(const struct container *c, bool staged, struct err *err)
