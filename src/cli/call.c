@@ -133,6 +133,8 @@ int call_daemon(struct cli *cli, const char *name, json_t *args, const int *fds,
 		return r;
 	}
 	cancel_install();
+	if (str_eq(name, "job.attach"))
+		c.job = json_get_u64(args, "job", 0);
 	r = local_call(sock, name, args, fds, n_fds, &h, &result, err);
 	r = wait_result(&c, sock, r, &h, &result, err);
 	if (r == -ERR_UNKNOWN && c.job && has_ended(sock))

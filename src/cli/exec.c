@@ -149,6 +149,7 @@ int exec_run(struct cli *cli, const struct command *c, json_t *args, struct err 
 		for (int i = 0; i < 3; i++)
 			if (isatty(fds[i]))
 				fds[i] = relay.slave;
+		json_put_str(args, "term", getenv("TERM"));
 	}
 	r = call_daemon(cli, c->call, json_incref(args), fds, 3, &result, err);
 	if (terminal)

@@ -189,7 +189,32 @@ static char *label(const char *field)
 
 static void print_object(const json_t *object, int indent);
 
-/* One line for an object in a list: "rootfs  path /..., size 1.2 GiB". */
+static bool is_empty(const json_t *v)
+{
+	return json_is_null(v) || (json_is_array(v) && !json_array_size(v)) ||
+	       (json_is_object(v) && !json_object_size(v));
+}
+
+/* "a, b" of a list of plain values; anything deeper is left to --json. */
+static char *inline_value(const char *field, const json_t *v)
+{
+	struct str s = STR_INIT;
+	size_t i;
+	json_t *item;
+
+	if (!json_is_array(v))
+		return output_value(field, v);
+	json_array_foreach(v, i, item)
+	{
+		const json_t *name = json_is_object(item) ? json_object_get(item, "name") : item;
+		_cleanup_free_ char *text = output_value(field, name);
+
+		str_addf(&s, "%s%s", i ? " " : "", text);
+	}
+	return str_take(&s);
+}
+
+/* One line for an object in a list: "rootfs, path /..., size 1.2 GiB". */
 static void print_item(const json_t *item, int indent)
 {
 	_cleanup_(str_done) struct str line = STR_INIT;
@@ -204,8 +229,11 @@ static void print_item(const json_t *item, int indent)
 	}
 	json_object_foreach((json_t *)(uintptr_t)item, field, v)
 	{
-		_cleanup_free_ char *text = output_value(field, v);
+		_cleanup_free_ char *text = NULL;
 
+		if (is_empty(v) || (json_is_string(v) && !json_string_length(v)))
+			continue;
+		text = inline_value(field, v);
 		if (line.len == 0)
 			str_add(&line, text);
 		else
@@ -220,13 +248,15 @@ static void print_field(const char *field, const json_t *v, int indent)
 	size_t i;
 	json_t *item;
 
-	if (json_is_object(v) && json_object_size(v)) {
+	if (is_empty(v))
+		return;
+	if (json_is_object(v)) {
 		printf("%*s%s:\n", indent, "", name);
 		print_object(v, indent + 2);
-	} else if (json_is_array(v) && json_array_size(v)) {
+	} else if (json_is_array(v)) {
 		printf("%*s%s:\n", indent, "", name);
 		json_array_foreach(v, i, item) print_item(item, indent + 2);
-	} else if (!json_is_array(v) && !json_is_object(v)) {
+	} else {
 		_cleanup_free_ char *text = output_value(field, v);
 
 		printf("%*s%s: %s\n", indent, "", name, text);

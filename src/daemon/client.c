@@ -197,6 +197,8 @@ static int start(struct client *c, const struct call *call, json_t *args, const 
 	if (r < 0)
 		return r;
 	snprintf(t->key, sizeof(t->key), "%s", key ? key : "");
+	if (str_eq(call->name, "job.attach"))
+		t->watches = json_get_u64(args, "job", 0);
 	task_attach(t, c);
 	return 0;
 }

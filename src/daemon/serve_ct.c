@@ -12,7 +12,7 @@
 #define TIMEOUT_MAX_MS (24u * 3600 * 1000)
 
 static struct {
-	char *ct, *tarball, *template_name, *pool, *bridge, *address, *hwaddr, *name;
+	char *ct, *tarball, *template_name, *pool, *bridge, *address, *hwaddr, *name, *term;
 	json_t *argv;
 	uint64_t timeout_ms;
 	bool force, unprivileged, autostart, kill, del;
@@ -52,6 +52,7 @@ static const struct json_field force_fields[] = {
 static const struct json_field exec_fields[] = {
 	CT,
 	JSON_ANY(__typeof__(args), argv, "argv", JSON_REQUIRED),
+	JSON_STR(__typeof__(args), term, "term", 0, 64),
 	JSON_END,
 };
 
@@ -158,6 +159,8 @@ int serve_ct_exec(struct serve *s, json_t **ret, struct err *err)
 		return r;
 	if (!argv || s->n_fds != 3)
 		return err_set(err, ERR_INVALID, "ct.exec: needs a command and three descriptors");
+	if (args.term)
+		setenv("TERM", args.term, 1); /* runtime_exec passes it on */
 	return containers_exec(&s->move, args.ct, argv, s->fds, ret, err);
 }
 

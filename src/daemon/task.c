@@ -315,6 +315,21 @@ int task_start(struct server *s, const struct call *call, json_t *request, const
 	return 0;
 }
 
+/* Those who asked for it before it had found us. */
+static void take_watchers(struct task *t)
+{
+	for (size_t i = 0; i < t->server->tasks.n; i++) {
+		struct task *w = t->server->tasks.v[i];
+
+		while (w->watches == t->job && w->clients.n) {
+			struct client *c = w->clients.v[0];
+
+			task_detach(w, c);
+			task_attach(t, c);
+		}
+	}
+}
+
 int task_adopt(struct server *s, int sock, pid_t pid, uint64_t job, const struct call *call,
 	struct err *err)
 {
@@ -335,6 +350,7 @@ int task_adopt(struct server *s, int sock, pid_t pid, uint64_t job, const struct
 		task_free(t);
 		return r;
 	}
+	take_watchers(t);
 	log_info("job %llu (%s) goes on in worker %d of an earlier wherryd",
 		(unsigned long long)job, call->name, (int)pid);
 	return 0;

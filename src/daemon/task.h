@@ -18,6 +18,7 @@ struct task {
 	unsigned flags;	  /* of the call */
 	char key[65];	  /* a receive: of which authorised key */
 	uint64_t job;	  /* 0: none, or not known yet */
+	uint64_t watches; /* a job.attach: of that job, whose worker has not found us yet */
 	struct proc proc; /* of one that an earlier daemon started, only pidfd */
 	const char *argv[3];
 	bool adopted;

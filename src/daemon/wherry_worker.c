@@ -17,6 +17,7 @@
 #include "daemon/serve.h"
 #include "link/local.h"
 #include "node/job.h"
+#include "node/transfer.h"
 
 #define FD_DAEMON 3
 
@@ -74,16 +75,31 @@ static bool job_call(const struct serve *s, char *ret, size_t n)
 	return true;
 }
 
-static int begin_job(struct serve *s, struct report *report, int *ret_lock, struct err *err)
+/* Whose job it is: the container is in the arguments, or known by the token of a receive. */
+static void name_job(struct serve *s, struct job *job)
 {
 	const char *ct = json_get_str(s->args, "ct");
+	const char *id = json_string_value(json_array_get(json_object_get(s->args, "words"), 1));
+	_cleanup_transfer_ struct transfer *t = NULL;
+	struct err ignored = ERR_INIT;
+
+	if (s->call->flags & CALL_RECEIVE && id &&
+		transfer_by_token(s->move.st, id, &t, &ignored) >= 0) {
+		ct = t->ct;
+		snprintf(job->token, sizeof(job->token), "%s", t->token);
+	}
+	snprintf(job->ct, sizeof(job->ct), "%s", ct ? ct : "");
+	snprintf(job->who, sizeof(job->who), "%s", s->move.who ? s->move.who : "");
+}
+
+static int begin_job(struct serve *s, struct report *report, int *ret_lock, struct err *err)
+{
 	struct job job = {.pid = getpid()};
 	int r;
 
 	if (!job_call(s, job.call, sizeof(job.call)))
 		return 0;
-	snprintf(job.ct, sizeof(job.ct), "%s", ct ? ct : "");
-	snprintf(job.who, sizeof(job.who), "%s", s->move.who ? s->move.who : "");
+	name_job(s, &job);
 	r = job_lock_take(ret_lock, err);
 	if (r >= 0)
 		r = job_start(s->move.st, &job, err);

@@ -1,6 +1,7 @@
 #include "move/containers.h"
 
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/fault.h"
 #include "base/json.h"
@@ -315,7 +316,9 @@ int containers_exec(struct move_ctx *m, const char *ct, char *const *argv, const
 		r = runtime_exec(ct, argv, fds, &status, err);
 	if (r < 0)
 		return r;
-	*ret = json_pack("{s:i}", "status", status);
+	/* As a shell says it. */
+	*ret = json_pack("{s:i}", "status",
+		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return 0;
 }
 

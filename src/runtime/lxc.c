@@ -145,8 +145,9 @@ static int driver_exec(
 	const char *name, char *const *argv, const int fds[3], int *ret_status, struct err *err)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	static char cwd[] = "/";
-	char *env[] = {path, NULL};
+	static char cwd[] = "/", home[] = "HOME=/root";
+	_cleanup_free_ char *term = getenv("TERM") ? xasprintf("TERM=%s", getenv("TERM")) : NULL;
+	char *env[] = {path, home, term, NULL};
 	_cleanup_lxc_ struct lxc_container *c = NULL;
 	_cleanup_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct lxc_log_mark mark = lxc_log_mark();

@@ -90,6 +90,7 @@ int runtime_stop(const char *name, usec_t timeout, bool kill, struct err *err) _
 int runtime_freeze(const char *name, bool on, struct err *err) _must_use_; /* idempotent */
 /* Runs a program inside, as the container's root, with these three descriptors (-1: /dev/null);
  * cancelling kills it. *ret_status is its wait status. */
+/* As root, with PATH, HOME=/root and our TERM; ret_status is the wait status. */
 int runtime_exec(const char *name, char *const *argv, const int fds[3], int *ret_status,
 	struct err *err) _must_use_;
 /* What this node cannot give the container: missing bridges, CPUs, id ranges, controllers. Errors

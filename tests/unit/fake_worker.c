@@ -135,7 +135,7 @@ int main(void)
 	mark(r.call->name, who);
 	mark("pid", who);
 	mark("who", json_get_str(request, "who"));
-	if (json_get_u64(args, "job", 0))
+	if (json_get_u64(args, "job", 0) && !str_eq(r.call->name, "job.attach"))
 		report_job(&r, json_get_u64(args, "job", 0));
 	serve(&r, args, n_fds);
 	return 0;

@@ -100,7 +100,8 @@ static void test_record(void **state)
 	struct cli cli = {.program = "wherry"};
 	_cleanup_json_ json_t *o = json(
 		"{\"name\":\"web\",\"stop_ms\":900,\"limits\":{\"memory\":1},"
-		"\"volumes\":[{\"name\":\"rootfs\",\"bytes\":2048}],"
+		"\"volumes\":[{\"name\":\"rootfs\",\"bytes\":2048,\"peer\":null,"
+		"\"snapshots\":[{\"name\":\"s1\"},{\"name\":\"s2\"}],\"x\":[]}],"
 		"\"snapshots\":[],\"words\":[\"a\",\"b\"]}");
 
 	capture(output_record(&cli, o));
@@ -109,7 +110,7 @@ static void test_record(void **state)
 				     "Limits:\n"
 				     "  Memory: 1\n"
 				     "Volumes:\n"
-				     "  rootfs, bytes 2.0 KiB\n"
+				     "  rootfs, bytes 2.0 KiB, snapshots s1 s2\n"
 				     "Words:\n"
 				     "  a\n"
 				     "  b\n");
