@@ -8,7 +8,6 @@
 #include "base/str.h"
 #include "model/wire.h"
 
-#define MOUNT_OPTIONS_MAX 512
 #define REASON_MAX	  256
 
 struct container *container_new(const char *name)

@@ -34,6 +34,7 @@
 #define OPTION_KEY_MAX	       128
 #define OPTION_VALUE_MAX       4096
 #define MOUNTPOINT_MAX	       1024
+#define MOUNT_OPTIONS_MAX      512
 
 /* A piece of configuration that has no field of its own. */
 struct option {

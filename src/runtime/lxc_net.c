@@ -186,36 +186,71 @@ static const char *read_mode(struct netif *n, const char *value)
 	return replace(&n->veth_mode, value, ok);
 }
 
-static const char not_mine[] = "";
-
-/* NULL when taken, not_mine, or the reason. */
-static const char *read_subkey(struct netif *n, const char *sub, const char *value)
+static const char *read_flags(struct netif *n, const char *value)
 {
-	if (strcmp(sub, "type") == 0)
-		return read_type(n, value);
-	if (strcmp(sub, "flags") == 0) { /* LXC takes any value for "up" */
-		n->up = value[0] != '\0';
-		return NULL;
-	}
-	if (strcmp(sub, "link") == 0)
-		return replace(&n->link, value, netif_name_ok(value));
-	if (strcmp(sub, "name") == 0)
-		return replace(&n->name, value, netif_name_ok(value));
-	if (strcmp(sub, "hwaddr") == 0)
-		return replace(&n->hwaddr, value, netif_hwaddr_ok(value));
-	if (strcmp(sub, "mtu") == 0)
-		return read_mtu(n, value);
-	if (strcmp(sub, "veth.mode") == 0)
-		return read_mode(n, value);
-	if (strcmp(sub, "ipv4.address") == 0)
-		return read_address(n, value, false);
-	if (strcmp(sub, "ipv6.address") == 0)
-		return read_address(n, value, true);
-	if (strcmp(sub, "ipv4.gateway") == 0)
-		return read_gateway(n, value, false);
-	if (strcmp(sub, "ipv6.gateway") == 0)
-		return read_gateway(n, value, true);
-	return not_mine;
+	n->up = value[0] != '\0'; /* LXC takes any value for "up" */
+	return NULL;
+}
+
+static const char *read_link(struct netif *n, const char *value)
+{
+	return replace(&n->link, value, netif_name_ok(value));
+}
+
+static const char *read_name(struct netif *n, const char *value)
+{
+	return replace(&n->name, value, netif_name_ok(value));
+}
+
+static const char *read_hwaddr(struct netif *n, const char *value)
+{
+	return replace(&n->hwaddr, value, netif_hwaddr_ok(value));
+}
+
+static const char *read_address4(struct netif *n, const char *value)
+{
+	return read_address(n, value, false);
+}
+
+static const char *read_address6(struct netif *n, const char *value)
+{
+	return read_address(n, value, true);
+}
+
+static const char *read_gateway4(struct netif *n, const char *value)
+{
+	return read_gateway(n, value, false);
+}
+
+static const char *read_gateway6(struct netif *n, const char *value)
+{
+	return read_gateway(n, value, true);
+}
+
+/* What the model has a field for; NULL when taken, else the reason. */
+static const struct subkey {
+	const char *name;
+	const char *(*read)(struct netif *n, const char *value);
+} subkeys[] = {
+	{"type", read_type},
+	{"flags", read_flags},
+	{"link", read_link},
+	{"name", read_name},
+	{"hwaddr", read_hwaddr},
+	{"mtu", read_mtu},
+	{"veth.mode", read_mode},
+	{"ipv4.address", read_address4},
+	{"ipv6.address", read_address6},
+	{"ipv4.gateway", read_gateway4},
+	{"ipv6.gateway", read_gateway6},
+};
+
+static const struct subkey *find_subkey(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(subkeys); i++)
+		if (strcmp(subkeys[i].name, name) == 0)
+			return &subkeys[i];
+	return NULL;
 }
 
 static void clear_all(struct container *c)
@@ -228,9 +263,10 @@ static void clear_all(struct container *c)
 enum lxc_verdict lxc_net_read(
 	struct container *c, const char *key, const char *value, const char **reason)
 {
+	const struct subkey *known;
+	const char *sub;
 	struct netif *n;
 	uint32_t index;
-	const char *sub;
 
 	*reason = LXC_BAD_VALUE;
 	if (strcmp(key, "lxc.net") == 0) {
@@ -245,12 +281,12 @@ enum lxc_verdict lxc_net_read(
 		forget(c, index);
 		return value[0] ? LXC_REFUSED : LXC_TAKEN;
 	}
+	known = find_subkey(sub);
+	if (!known)
+		return LXC_OTHER;
 	n = find(c, index);
-	*reason = "is of one network interface too many";
-	if (!n)
-		return LXC_REFUSED;
-	*reason = read_subkey(n, sub, value);
-	return !*reason ? LXC_TAKEN : *reason == not_mine ? LXC_OTHER : LXC_REFUSED;
+	*reason = n ? known->read(n, value) : "is of one network interface too many";
+	return *reason ? LXC_REFUSED : LXC_TAKEN;
 }
 
 void lxc_net_finish(struct container *c)

@@ -66,7 +66,8 @@ static bool said_already(const struct container *c, const struct option *o)
 	if (!sub || strcmp(sub, "type") != 0)
 		return false;
 	for (size_t i = 0; i < c->netifs.n; i++)
-		if (c->netifs.v[i].index == index)
+		if (c->netifs.v[i].index == index &&
+			strcmp(netif_type_name(c->netifs.v[i].type), o->value) == 0)
 			return true;
 	return false;
 }

@@ -13,6 +13,7 @@
 
 #define IDMAP_OPTION "idmap=container"
 #define BAD_OPTION   "has a mount option that may reach outside"
+#define TOO_LONG     "has too many mount options"
 
 void lxc_root_done(struct lxc_root *root)
 {
@@ -51,6 +52,7 @@ static char *read_root_options(const struct lxc_root *root, struct container *c)
 {
 	_cleanup_strv_ char **options = str_split(root->options ? root->options : "", ",", false);
 	_cleanup_strv_ char **fine = NULL;
+	_cleanup_free_ char *text = NULL;
 
 	for (size_t i = 0; options[i]; i++) {
 		if (strcmp(options[i], IDMAP_OPTION) == 0)
@@ -62,7 +64,13 @@ static char *read_root_options(const struct lxc_root *root, struct container *c)
 	}
 	if (c->idmap.ranges.n == 0) /* LXC takes no notice of it then */
 		c->idmap.unshifted = false;
-	return fine ? str_join(fine, ",") : NULL;
+	if (!fine)
+		return NULL;
+	text = str_join(fine, ",");
+	if (strlen(text) <= MOUNT_OPTIONS_MAX)
+		return TAKE_PTR(text);
+	option_add(&c->refused, "lxc.rootfs.options", "", TOO_LONG);
+	return NULL;
 }
 
 static void finish_root(const struct lxc_root *root, struct container *c)
@@ -124,6 +132,7 @@ static char *volume_options(
 	const struct container *c, const struct mount_entry *m, const char **reason)
 {
 	_cleanup_strv_ char **fine = NULL;
+	_cleanup_free_ char *text = NULL;
 	bool unshifted = false;
 
 	*reason = NULL;
@@ -141,7 +150,10 @@ static char *volume_options(
 	}
 	if (unshifted != c->idmap.unshifted && c->idmap.ranges.n)
 		*reason = "maps the ids of its files otherwise than the root";
-	return *reason ? NULL : str_join(fine, ",");
+	text = str_join(fine, ",");
+	if (strlen(text) > MOUNT_OPTIONS_MAX)
+		*reason = TOO_LONG;
+	return *reason ? NULL : TAKE_PTR(text);
 }
 
 static bool overlaps_volume(const struct container *c, const struct mount_entry *m)
