@@ -234,6 +234,12 @@ static int read_one(const struct target *t, const char *name, const struct idmap
 	return xattr_list_add(ret, name, value, len, err);
 }
 
+/* How xfs shows the ACLs that it keeps: they travel under their right names. */
+static bool is_shadow(const char *name)
+{
+	return str_eq(name, "trusted.SGI_ACL_FILE") || str_eq(name, "trusted.SGI_ACL_DEFAULT");
+}
+
 int xattr_read(int fd, bool opath, const struct idmap *map, struct xattr_list *ret, struct err *err)
 {
 	static _Thread_local char names[XATTR_LIST_MAX];
@@ -244,7 +250,7 @@ int xattr_read(int fd, bool opath, const struct idmap *map, struct xattr_list *r
 	if (n < 0 && errno != EOPNOTSUPP)
 		return err_errno(err, "list extended attributes");
 	for (const char *p = names; n > 0 && p < names + n; p += strlen(p) + 1) {
-		int r = read_one(&t, p, map, ret, err);
+		int r = is_shadow(p) ? 0 : read_one(&t, p, map, ret, err);
 
 		if (r < 0)
 			return r;
