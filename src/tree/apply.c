@@ -12,9 +12,15 @@
 #include "base/beneath.h"
 #include "base/str.h"
 
-void apply_init(struct apply *a, int rootfd, const struct idmap *map, struct tree_result *res)
+void apply_init(struct apply *a, int rootfd, const struct idmap *map, const char *state_dir,
+	struct tree_result *res)
 {
-	*a = (struct apply){.rootfd = rootfd, .map = map, .res = res, .file = -1};
+	*a = (struct apply){.rootfd = rootfd,
+		.map = map,
+		.state_dir = state_dir,
+		.res = res,
+		.file = -1,
+		.orphans = -1};
 	walk_init(&a->w, rootfd, false);
 }
 
@@ -22,6 +28,8 @@ void apply_done(struct apply *a)
 {
 	if (a->file >= 0)
 		close(a->file);
+	if (a->orphans >= 0)
+		close(a->orphans);
 	walk_done(&a->w);
 	names_done(&a->names);
 	entry_done(&a->e);
@@ -29,7 +37,7 @@ void apply_done(struct apply *a)
 
 bool apply_complete(const struct apply *a)
 {
-	return !a->in_dir && a->file < 0;
+	return !a->in_dir && a->file < 0 && a->batch == BATCH_NONE;
 }
 
 static int failed_at(struct apply *a, const char *name, struct err *err)
@@ -55,7 +63,7 @@ static void refused(void *ctx, const char *what, int errnum)
 /* Removing and making room */
 
 /* Immutable and append-only folders refuse changes in them; DONE sets the flags again. */
-static bool unlock_dir(struct apply *a, int dirfd)
+bool apply_unlock(int dirfd)
 {
 	int saved = errno;
 	bool retry = (saved == EPERM || saved == EACCES) && entry_unlock(dirfd) == 0;
@@ -64,14 +72,14 @@ static bool unlock_dir(struct apply *a, int dirfd)
 	return retry;
 }
 
-static int remove_name(struct apply *a, int dirfd, const char *name, struct err *err)
+int apply_remove(struct apply *a, int dirfd, const char *name, struct err *err)
 {
 	for (int tries = 0; tries < 2; tries++) {
 		if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 			return 0;
 		if (errno == EISDIR)
 			break;
-		if (errno != EPERM || !unlock_dir(a, dirfd))
+		if (errno != EPERM || !apply_unlock(dirfd))
 			break;
 	}
 	return beneath_remove_tree(dirfd, name, err);
@@ -84,12 +92,12 @@ static bool make_room(struct apply *a, int dirfd, const char *name, int tries, s
 	if (tries)
 		return false;
 	if (errno == EEXIST) {
-		if (remove_name(a, dirfd, name, err) < 0)
+		if (apply_remove(a, dirfd, name, err) < 0)
 			return false;
 		errno = EEXIST;
 		return true;
 	}
-	return unlock_dir(a, dirfd);
+	return apply_unlock(dirfd);
 }
 
 static int make_failed(struct apply *a, const char *name, struct err *err)
@@ -189,7 +197,7 @@ static int apply_folder_done(struct apply *a, const struct op *op, struct err *e
 	if (fd < 0)
 		return fd;
 	while (a->exact && (name = names_unseen(&a->names, &pos))) {
-		r = remove_name(a, fd, name, err);
+		r = apply_remove(a, fd, name, err);
 		if (r < 0)
 			return failed_at(a, name, err);
 		a->res->deleted++;
@@ -489,7 +497,7 @@ static int apply_link(struct apply *a, int dirfd, const struct op *op, struct er
 			return failed_at(a, op->name, err);
 		}
 		if (errno == EPERM && !tries) {
-			(void)unlock_dir(a, dirfd);
+			(void)apply_unlock(dirfd);
 			if (link_locked(from, last, dirfd, op->name) == 0)
 				return 0;
 		}
@@ -500,7 +508,7 @@ static int apply_link(struct apply *a, int dirfd, const struct op *op, struct er
 
 static int apply_drop(struct apply *a, int dirfd, const struct op *op, struct err *err)
 {
-	int r = remove_name(a, dirfd, op->name, err);
+	int r = apply_remove(a, dirfd, op->name, err);
 
 	a->res->deleted++;
 	return r < 0 ? failed_at(a, op->name, err) : 0;
@@ -553,7 +561,9 @@ static bool order_ok(const struct apply *a, enum op_type type)
 
 	if (content || a->file >= 0)
 		return content && a->file >= 0;
-	return a->in_dir || type == OP_DIR;
+	if (type >= OP_OUT && type <= OP_MOVED)
+		return a->batch != BATCH_NONE;
+	return a->batch == BATCH_NONE && (a->in_dir || type == OP_DIR || type == OP_MOVES);
 }
 
 int apply_op(struct apply *a, const struct op *op, struct err *err)
@@ -562,6 +572,11 @@ int apply_op(struct apply *a, const struct op *op, struct err *err)
 		return err_set(
 			err, ERR_PROTOCOL, "operation %s does not belong there", op_name(op->type));
 	switch (op->type) {
+	case OP_MOVES:
+	case OP_OUT:
+	case OP_MAKE:
+	case OP_IN:
+	case OP_MOVED: return apply_moves_op(a, op, err);
 	case OP_DIR: return apply_dir(a, op, err);
 	case OP_DONE: return apply_folder_done(a, op, err);
 	case OP_KEEP: return apply_keep(a, op, err);

@@ -23,6 +23,12 @@ struct apply {
 	/* private */
 	struct walk w;
 	bool in_dir; /* between DIR and DONE */
+	/* A batch of moves: see apply_moves.c. */
+	const char *state_dir;
+	enum { BATCH_NONE, BATCH_SKIP, BATCH_OUT, BATCH_IN } batch;
+	uint64_t batch_number;
+	bool drops;
+	int orphans; /* the folder for what is out of the way, or -1 */
 	bool exact;
 	struct names names;
 	struct entry e;
@@ -34,9 +40,19 @@ struct apply {
 	uint64_t file_size;
 };
 
-void apply_init(struct apply *a, int rootfd, const struct idmap *map, struct tree_result *res);
+/* state_dir NULL: moves cannot be repeated safely. */
+void apply_init(struct apply *a, int rootfd, const struct idmap *map, const char *state_dir,
+	struct tree_result *res);
 void apply_done(struct apply *a);
 /* Any operation but BEGIN and END. */
 int apply_op(struct apply *a, const struct op *op, struct err *err) _must_use_;
 /* May the stream end here? */
 bool apply_complete(const struct apply *a);
+
+/* The source begins anew, with its numbers too. */
+int apply_forget_moves(const char *state_dir, struct err *err) _must_use_;
+
+/* Private to apply.c and apply_moves.c. */
+int apply_moves_op(struct apply *a, const struct op *op, struct err *err) _must_use_;
+int apply_remove(struct apply *a, int dirfd, const char *name, struct err *err) _must_use_;
+bool apply_unlock(int dirfd); /* after EPERM or EACCES: is it worth another try? */

@@ -43,7 +43,7 @@ static void grow(struct hardlinks *h)
 	free(old.v);
 }
 
-void hardlinks_add(struct hardlinks *h, uint64_t dir, const struct index_entry *e, bool fresh)
+void hardlinks_add(struct hardlinks *h, uint64_t dir, const struct index_entry *e)
 {
 	struct hardlink *l;
 
@@ -54,7 +54,7 @@ void hardlinks_add(struct hardlinks *h, uint64_t dir, const struct index_entry *
 	*l = (struct hardlink){.id = e->id,
 		.dir = dir,
 		.name = (uint32_t)h->names.len,
-		.fresh = fresh,
+		.inode = e->inode,
 		.ctime = e->ctime,
 		.size = e->size,
 		.meta = e->meta,

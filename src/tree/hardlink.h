@@ -13,9 +13,8 @@
 
 struct hardlink {
 	uint64_t id, dir; /* 0: empty */
+	uint64_t inode;	  /* at the destination */
 	uint32_t name;	  /* offset */
-	bool fresh; /* it is a new inode at the destination: names that were there before are of the
-		       old one */
 	int64_t ctime;
 	uint64_t size, meta;
 	struct digest128 content;
@@ -30,7 +29,7 @@ struct hardlinks {
 
 const struct hardlink *hardlinks_find(const struct hardlinks *h, uint64_t id);
 const char *hardlinks_name(const struct hardlinks *h, const struct hardlink *l);
-void hardlinks_add(struct hardlinks *h, uint64_t dir, const struct index_entry *e, bool fresh);
+void hardlinks_add(struct hardlinks *h, uint64_t dir, const struct index_entry *e);
 void hardlinks_done(struct hardlinks *h);
 
 /* A set of 64-bit numbers that are not 0. */

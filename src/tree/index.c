@@ -77,7 +77,8 @@ int index_map(const char *path, struct index *ix, struct err *err)
 	}
 	ix->distrust = head_of(ix)->flags & INDEX_F_DISTRUST;
 	ix->root_id = head_of(ix)->root_id;
-	ix->n_entries = head_of(ix)->n_entries;
+	ix->pending = head_of(ix)->pending;
+	ix->batch = head_of(ix)->batch;
 	return 0;
 }
 
@@ -118,8 +119,10 @@ static const struct dir_slot *slots(const struct index *ix, size_t *ret_n)
 	return ix->map ? (const struct dir_slot *)(ix->map + tail_of(ix)->dirs) : NULL;
 }
 
-static void fill_dir(const struct index *ix, const struct dir_slot *s, struct index_dir *ret)
+static void fill_dir(
+	const struct index *ix, const struct dir_slot *all, size_t number, struct index_dir *ret)
 {
+	const struct dir_slot *s = &all[number];
 	const struct rec_dir *d = (const struct rec_dir *)(ix->map + s->dir);
 	const struct rec_done *e = (const struct rec_done *)(ix->map + s->done);
 
@@ -129,6 +132,7 @@ static void fill_dir(const struct index *ix, const struct dir_slot *s, struct in
 		.ctime = e->ctime,
 		.meta = e->meta,
 		.flags = (uint32_t)e->flags,
+		.number = number,
 		.next = s->dir + d->rec.len,
 		.first = s->dir + d->rec.len};
 }
@@ -142,7 +146,7 @@ bool index_dir(const struct index *ix, uint64_t id, struct index_dir *ret)
 		size_t mid = low + (n - low) / 2;
 
 		if (s[mid].id == id) {
-			fill_dir(ix, &s[mid], ret);
+			fill_dir(ix, s, mid, ret);
 			return true;
 		}
 		if (s[mid].id < id)
@@ -153,6 +157,14 @@ bool index_dir(const struct index *ix, uint64_t id, struct index_dir *ret)
 	return false;
 }
 
+size_t index_n_dirs(const struct index *ix)
+{
+	size_t n;
+
+	(void)slots(ix, &n);
+	return n;
+}
+
 bool index_each_dir(const struct index *ix, size_t *pos, struct index_dir *ret)
 {
 	size_t n;
@@ -160,7 +172,7 @@ bool index_each_dir(const struct index *ix, size_t *pos, struct index_dir *ret)
 
 	if (*pos >= n)
 		return false;
-	fill_dir(ix, &s[(*pos)++], ret);
+	fill_dir(ix, s, (*pos)++, ret);
 	return true;
 }
 
@@ -170,6 +182,7 @@ void index_fill_entry(const unsigned char *map, uint64_t off, struct index_entry
 	size_t name_room = (e->rec.name_len + 7u) & ~7u;
 
 	*ret = (struct index_entry){.id = e->id,
+		.inode = e->inode,
 		.ctime = e->ctime,
 		.size = e->size,
 		.meta = e->meta,
@@ -298,6 +311,7 @@ static void put_entry(
 	struct rec_entry *r = put(ix, type, sizeof(*r), e->name);
 
 	r->id = e->id;
+	r->inode = e->inode;
 	r->ctime = e->ctime;
 	r->size = e->size;
 	r->meta = e->meta;
@@ -338,8 +352,8 @@ void index_put_done(struct index *ix, const struct index_dir *d, uint64_t at)
 	flush_if_long(ix);
 }
 
-void index_put_move(struct index *ix, uint64_t id, uint64_t from_dir, const char *from,
-	uint64_t to_dir, const char *to, uint64_t at)
+void index_put_move(struct index *ix, uint64_t id, bool is_dir, uint64_t from_dir, const char *from,
+	uint64_t to_dir, const char *to)
 {
 	char both[512 + 2];
 	size_t n = strlen(from) + 1, m = to ? strlen(to) + 1 : 1;
@@ -357,9 +371,9 @@ void index_put_move(struct index *ix, uint64_t id, uint64_t from_dir, const char
 	r->rec.name_len = (uint16_t)n;
 	r->to_len = (uint32_t)m;
 	r->id = id;
+	r->is_dir = is_dir;
 	r->from_dir = from_dir;
 	r->to_dir = to_dir;
-	r->at = at;
 	seal(&r->rec);
 	flush_if_long(ix);
 }
@@ -376,6 +390,11 @@ static void put_pair(struct index *ix, enum rec_type type, uint64_t a, uint64_t 
 void index_put_ack(struct index *ix, uint64_t applied, uint64_t synced)
 {
 	put_pair(ix, REC_ACK, applied, synced);
+}
+
+void index_put_batch(struct index *ix, uint64_t batch, uint64_t at)
+{
+	put_pair(ix, REC_BATCH, batch, at);
 }
 
 void index_put_end(struct index *ix, uint64_t at)

@@ -31,6 +31,8 @@
 
 struct index_entry {
 	uint64_t id;
+	uint64_t inode; /* of the destination, by a number of our own: two names of one have the
+			   same */
 	int64_t ctime;
 	uint64_t size, meta; /* meta: entry_digest */
 	struct digest128 content;
@@ -47,6 +49,7 @@ struct index_dir {
 	int64_t ctime;
 	uint64_t meta;
 	uint32_t flags;
+	size_t number;	      /* among all of the file, which is index_n_dirs */
 	uint64_t next, first; /* private: the records */
 };
 
@@ -57,7 +60,8 @@ struct index {
 	size_t size;
 	bool distrust;	  /* see above; also when there was no index */
 	uint64_t root_id; /* 0: empty */
-	uint64_t n_entries;
+	uint64_t pending; /* number of the batch of moves that may not have been applied; 0: none */
+	uint64_t batch;	  /* of the last one at all */
 	/* the journal */
 	int part;
 	struct str buf;
@@ -76,6 +80,7 @@ bool index_at(const struct index *ix, uint64_t at, struct index_entry *ret);
 /* Names of an inode that is no folder: *pos starts at 0; ret_dir is the id of the folder. */
 bool index_name(const struct index *ix, uint64_t id, size_t *pos, struct index_entry *ret,
 	uint64_t *ret_dir);
+size_t index_n_dirs(const struct index *ix);
 /* Every folder in turn: *pos starts at 0. */
 bool index_each_dir(const struct index *ix, size_t *pos, struct index_dir *ret);
 
@@ -86,9 +91,12 @@ void index_put(struct index *ix, const struct index_entry *e, uint64_t at);
 /* Content of the entry being sent: so many blocks of it so far. */
 void index_put_part(struct index *ix, const struct index_entry *e, uint64_t at);
 void index_put_done(struct index *ix, const struct index_dir *d, uint64_t at);
-/* to_dir 0: it is gone. */
-void index_put_move(struct index *ix, uint64_t id, uint64_t from_dir, const char *from,
-	uint64_t to_dir, const char *to, uint64_t at);
+/* A batch of moves (moves.h): each of its moves, then the batch with the offset after which it is
+ * applied. to_dir 0: a folder is gone; from_dir 0: one is made. It counts in the index at once, as
+ * it will be sent until it is applied. */
+void index_put_move(struct index *ix, uint64_t id, bool is_dir, uint64_t from_dir, const char *from,
+	uint64_t to_dir, const char *to);
+void index_put_batch(struct index *ix, uint64_t batch, uint64_t at);
 void index_put_ack(struct index *ix, uint64_t applied, uint64_t synced);
 void index_put_end(struct index *ix, uint64_t at);
 int index_flush(struct index *ix, struct err *err) _must_use_;

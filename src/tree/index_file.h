@@ -11,7 +11,17 @@
 #define INDEX_MAGIC	 UINT64_C(0x31786564492d7877) /* "wx-Idex1" */
 #define INDEX_F_DISTRUST 1u
 
-enum rec_type { REC_DIR = 1, REC_ENTRY, REC_PART, REC_DONE, REC_MOVE, REC_ACK, REC_END, REC_BEGIN };
+enum rec_type {
+	REC_DIR = 1,
+	REC_ENTRY,
+	REC_PART,
+	REC_DONE,
+	REC_MOVE,
+	REC_ACK,
+	REC_END,
+	REC_BEGIN,
+	REC_BATCH
+};
 
 struct rec {
 	uint16_t type, name_len; /* with the NUL; the name follows the fixed part */
@@ -26,7 +36,7 @@ struct rec_dir {
 
 struct rec_entry {
 	struct rec rec;
-	uint64_t id;
+	uint64_t id, inode;
 	int64_t ctime;
 	uint64_t size, meta;
 	unsigned char content[16];
@@ -43,17 +53,17 @@ struct rec_done {
 
 struct rec_move {
 	struct rec rec;
-	uint64_t id, from_dir, to_dir, at;
-	uint32_t to_len, pad; /* from and to, each with its NUL */
+	uint64_t id, from_dir, to_dir;
+	uint32_t to_len, is_dir; /* from and to, each with its NUL */
 };
 
 struct rec_ack {
 	struct rec rec;
-	uint64_t applied, synced; /* BEGIN: session, root; END: at */
+	uint64_t applied, synced; /* BEGIN: session, root; END: at; BATCH: number, at */
 };
 
 struct index_head {
-	uint64_t magic, flags, root_id, n_entries;
+	uint64_t magic, flags, root_id, pending, batch;
 };
 
 struct dir_slot {

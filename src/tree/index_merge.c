@@ -27,6 +27,7 @@ VEC(part_dir_vec, struct part_dir);
 struct part_move {
 	uint64_t id, from_dir, to_dir;
 	const char *from, *to;
+	bool is_dir;
 };
 VEC(part_move_vec, struct part_move);
 
@@ -34,6 +35,8 @@ struct journal {
 	const unsigned char *map;
 	size_t size;
 	uint64_t session, root_id, applied, synced, trusted, end;
+	uint64_t batches_end; /* moves count once their batch is whole */
+	uint64_t batch, pending;
 	bool sent;		    /* anything at all */
 	struct part_dir_vec dirs;   /* sorted by id */
 	struct part_move_vec moves; /* by from_dir, from */
@@ -80,6 +83,8 @@ static void journal_scan(struct journal *j)
 			j->synced = a->synced;
 		} else if (a->rec.type == REC_END) {
 			j->end = a->applied;
+		} else if (a->rec.type == REC_BATCH) {
+			j->batches_end = off;
 		}
 	}
 	j->size = j->size ? off : 0;
@@ -90,7 +95,7 @@ static void add_move(struct journal *j, const struct rec_move *m)
 	const char *from = rec_name(m, sizeof(*m));
 
 	*part_move_vec_push(&j->moves) = (struct part_move){
-		m->id, m->from_dir, m->to_dir, from, from + m->rec.name_len};
+		m->id, m->from_dir, m->to_dir, from, from + m->rec.name_len, m->is_dir};
 }
 
 static int compare_id(uint64_t a, uint64_t b)
@@ -114,8 +119,9 @@ static int by_from(const void *pa, const void *pb)
 static int by_to(const void *pa, const void *pb)
 {
 	const struct part_move *a = pa, *b = pb;
+	int r = compare_id(a->to_dir, b->to_dir);
 
-	return compare_id(a->to_dir, b->to_dir);
+	return r ? r : strcmp(a->to, b->to);
 }
 
 /* Second reading: the folders and moves that are trusted. */
@@ -127,6 +133,7 @@ static void journal_gather(struct journal *j)
 		const struct rec *r = rec_at(j, off);
 		const struct rec_entry *e = (const struct rec_entry *)r;
 		const struct rec_done *done = (const struct rec_done *)r;
+		const struct rec_ack *ack = (const struct rec_ack *)r;
 
 		if (r->type == REC_DIR) {
 			d = part_dir_vec_push(&j->dirs);
@@ -137,8 +144,11 @@ static void journal_gather(struct journal *j)
 			d->end = off + r->len;
 		} else if (r->type == REC_DONE && d && done->at <= j->trusted) {
 			d->done = off;
-		} else if (r->type == REC_MOVE && ((const struct rec_move *)r)->at <= j->trusted) {
+		} else if (r->type == REC_MOVE && off < j->batches_end) {
 			add_move(j, (const struct rec_move *)r);
+		} else if (r->type == REC_BATCH) {
+			j->batch = ack->applied;
+			j->pending = ack->synced <= j->trusted ? 0 : ack->applied;
 		}
 	}
 	if (j->dirs.n)
@@ -186,6 +196,13 @@ static bool moved_out(const struct journal *j, uint64_t dir, const char *name)
 	struct part_move key = {.from_dir = dir, .from = name};
 
 	return j->moves.n && bsearch(&key, j->moves.v, j->moves.n, sizeof(key), by_from);
+}
+
+static bool moved_in(const struct journal *j, uint64_t dir, const char *name)
+{
+	struct part_move key = {.to_dir = dir, .to = name};
+
+	return j->ins.n && bsearch(&key, j->ins.v, j->ins.n, sizeof(key), by_to);
 }
 
 /* Writing the new file */
@@ -247,6 +264,7 @@ static void out_entry(struct merge *m, uint64_t dir, const struct index_entry *e
 	size_t name_len = strlen(e->name) + 1;
 	struct rec_entry r = {.rec = {REC_ENTRY, (uint16_t)name_len, 0, 0},
 		.id = e->id,
+		.inode = e->inode,
 		.ctime = e->ctime,
 		.size = e->size,
 		.meta = e->meta,
@@ -349,23 +367,25 @@ static void merge_part_entries(struct merge *m, const struct part_dir *d)
 	}
 }
 
+static bool has_name(const struct name_vec *names, const char *name)
+{
+	return names->n && bsearch(&name, names->v, names->n, sizeof(*names->v), by_string);
+}
+
 /* What moved into the folder, where the pass did not get to say so itself. */
-static void merge_moved_in(struct merge *m, uint64_t dir)
+static void merge_moved_in(struct merge *m, uint64_t dir, const struct name_vec *said)
 {
 	for (size_t i = 0; i < m->j->ins.n; i++) {
 		const struct part_move *mv = &m->j->ins.v[i];
 		struct index_entry e = {.id = mv->id, .mode = S_IFDIR};
-		struct index_dir d;
 		uint64_t in;
 		size_t pos = 0;
 
-		if (mv->to_dir != dir)
+		if (mv->to_dir != dir || has_name(said, mv->to))
 			continue;
-		while (index_name(m->old, mv->id, &pos, &e, &in))
+		while (!mv->is_dir && index_name(m->old, mv->id, &pos, &e, &in))
 			if (in == mv->from_dir && strcmp(e.name, mv->from) == 0)
 				break;
-		if (S_ISDIR(e.mode) && !index_dir(m->old, mv->id, &d))
-			continue;
 		e.name = mv->to;
 		out_entry(m, dir, &e);
 	}
@@ -388,17 +408,16 @@ static void merge_mixed(
 		done.flags |= INDEX_F_RACY;
 	}
 	while (old && index_next(m->old, old, &e)) {
-		bool gone = m->j->moves.n && moved_out(m->j, t->id, e.name);
+		bool gone = moved_out(m->j, t->id, e.name) || moved_in(m->j, t->id, e.name);
 
 		if (gone)
 			done.flags |= INDEX_F_RACY;
-		else if (!names.n ||
-			 !bsearch(&e.name, names.v, names.n, sizeof(*names.v), by_string))
+		else if (!has_name(&names, e.name))
 			out_entry(m, t->id, &e);
 	}
 	if (d)
 		merge_part_entries(m, d);
-	merge_moved_in(m, t->id);
+	merge_moved_in(m, t->id, &names);
 	out_done(m, &done);
 }
 
@@ -488,8 +507,12 @@ static int out_tail(struct merge *m, const char *path)
 static int merge_into(struct merge *m, const char *path, bool distrust)
 {
 	uint64_t root = m->j->root_id ? m->j->root_id : m->old->root_id;
-	struct index_head h = {INDEX_MAGIC, distrust ? INDEX_F_DISTRUST : 0, root, 0};
+	struct index_head h = {INDEX_MAGIC, distrust ? INDEX_F_DISTRUST : 0, root, m->old->pending,
+		MAX(m->old->batch, m->j->batch)};
 	int r;
+
+	if (m->j->batch)
+		h.pending = m->j->pending;
 
 	out(m, &h, sizeof(h));
 	r = merge_walk(m, root);
@@ -545,7 +568,7 @@ static int merge(const char *path, struct journal *j, bool distrust, struct err 
 			&old); /* another tree was sent from there: nothing of the old one counts */
 		old = (struct index){.part = -1, .distrust = true};
 	}
-	if (j->dirs.n || j->moves.n || old.distrust != distrust)
+	if (j->dirs.n || j->batch || old.distrust != distrust)
 		r = replace(path, &old, j, distrust, err);
 	index_done(&old);
 	return r < 0 ? r : remove_part(path, err);

@@ -21,12 +21,22 @@ static void close_ahead(struct list *l)
 	l->n = 0;
 }
 
+static int64_t change_time(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? -1 : entry_nsec(&st.st_ctim);
+}
+
 void list_begin(struct list *l, int dirfd)
 {
 	close_ahead(l);
 	l->fd = dirfd;
 	l->pos = l->len = 0;
 	l->end = false;
+	l->chunks = 0;
+	l->ctime = change_time(dirfd);
+	names_clear(&l->given);
 	if (!l->buf)
 		l->buf = xmalloc(BUF_SIZE);
 	(void)lseek(dirfd, 0, SEEK_SET);
@@ -38,6 +48,7 @@ void list_done(struct list *l)
 	free(l->v);
 	free(l->buf);
 	str_done(&l->names);
+	names_done(&l->given);
 	*l = (struct list){0};
 }
 
@@ -128,6 +139,32 @@ static int stat_item(struct list *l, struct list_item *i, struct walk *w, struct
 	return 0;
 }
 
+static int by_name(const void *a, const void *b, void *list)
+{
+	return strcmp(list_name(list, a), list_name(list, b));
+}
+
+/* Drops names that came twice, in this chunk or in one before. */
+static void drop_twins(struct list *l)
+{
+	size_t kept = 0;
+
+	if (l->n > 1)
+		qsort_r(l->v, l->n, sizeof(*l->v), by_name, l);
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = list_name(l, &l->v[i]);
+
+		if (kept && strcmp(list_name(l, &l->v[kept - 1]), name) == 0)
+			continue;
+		if (l->chunks && names_see(&l->given, name))
+			continue;
+		l->v[kept++] = l->v[i];
+	}
+	l->n = kept;
+	for (size_t i = 0; i < l->n && !l->end; i++)
+		names_add(&l->given, list_name(l, &l->v[i]));
+}
+
 int list_more(struct list *l, struct walk *w, struct err *err)
 {
 	size_t kept = 0;
@@ -138,6 +175,9 @@ int list_more(struct list *l, struct walk *w, struct err *err)
 	r = read_names(l, err);
 	if (r < 0)
 		return r;
+	if (l->chunks || !l->end || change_time(l->fd) != l->ctime)
+		drop_twins(l);
+	l->chunks++;
 	if (l->n > 1)
 		qsort(l->v, l->n, sizeof(*l->v), by_id);
 	for (size_t i = 0; i < l->n; i++) {

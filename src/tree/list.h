@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "tree/names.h"
 #include "tree/walk.h"
 
 #define LIST_CHUNK 8192
@@ -38,7 +39,11 @@ struct list {
 	unsigned char *buf;
 	size_t pos, len; /* in buf */
 	bool end;
+	size_t chunks;
 	uint64_t vanished;
+	/* A folder that changes while it is read can give a name twice. */
+	int64_t ctime;
+	struct names given; /* of folders of more than one chunk */
 };
 
 void list_begin(

@@ -26,7 +26,7 @@ static uint32_t *slot_of(const struct names *s, const char *name)
 	return &s->v[i];
 }
 
-static void add(struct names *s, const char *name)
+void names_add(struct names *s, const char *name)
 {
 	if (s->n * 2 >= s->cap) {
 		uint32_t *old = s->v;
@@ -39,6 +39,8 @@ static void add(struct names *s, const char *name)
 				*slot_of(s, text_of(s, old[i])) = old[i];
 		free(old);
 	}
+	if (*slot_of(s, name))
+		return;
 	*slot_of(s, name) = (uint32_t)s->text.len + 1;
 	str_addn(&s->text, name, strlen(name) + 1);
 	s->n++;
@@ -62,7 +64,7 @@ int names_read(struct names *s, int dirfd, struct err *err)
 
 			at += d->d_reclen;
 			if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-				add(s, d->d_name);
+				names_add(s, d->d_name);
 		}
 	}
 }

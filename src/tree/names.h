@@ -18,7 +18,8 @@ struct names {
 };
 
 int names_read(struct names *s, int dirfd, struct err *err) _must_use_; /* all names in a folder */
-bool names_see(struct names *s, const char *name);			/* false: it is not there */
+void names_add(struct names *s, const char *name);
+bool names_see(struct names *s, const char *name);	      /* false: it is not there */
 const char *names_unseen(const struct names *s, size_t *pos); /* *pos starts at 0; NULL: no more */
 void names_clear(struct names *s);
 void names_done(struct names *s);

@@ -41,7 +41,6 @@ static const struct attr_def attrs[ATTR_MAX] = {
 	[ATTR_FLAGS] = U32(flags),
 	[ATTR_NAME] = {KIND_NAME, 2, NAME_MAX + 1, 0},
 	[ATTR_PATH] = {KIND_PATH, 1, OP_PATH_MAX, offsetof(struct op, path)},
-	[ATTR_TO] = {KIND_PATH, 1, OP_PATH_MAX, offsetof(struct op, to)},
 	[ATTR_UP] = U32(up),
 	[ATTR_MODE] = U32(mode),
 	[ATTR_UID] = U32(uid),
@@ -69,8 +68,10 @@ static const struct {
 	uint64_t must, may;
 } ops[OP_TYPE_MAX] = {
 	[OP_BEGIN] = {"begin", A(VERSION) | A(SESSION) | A(ID), A(FLAGS)},
-	[OP_MOVES] = {"moves", A(SESSION), 0},
-	[OP_MOVE] = {"move", A(ID) | A(PATH), A(TO)},
+	[OP_MOVES] = {"moves", A(SESSION), A(FLAGS)},
+	[OP_OUT] = {"out", A(OFFSET) | A(PATH), 0},
+	[OP_MAKE] = {"make", A(OFFSET) | A(PATH), 0},
+	[OP_IN] = {"in", A(OFFSET) | A(PATH), 0},
 	[OP_MOVED] = {"moved", 0, 0},
 	[OP_DIR] = {"dir", A(ID) | A(UP), A(NAME) | A(FLAGS)},
 	[OP_XATTRS] = {"xattrs", A(XATTR), 0},

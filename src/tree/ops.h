@@ -1,24 +1,28 @@
 /*
- * The wire form of a tree pass: operations {type u8, three zero bytes, length u32} with attributes
- * {tag u8 in the top byte, length in the other three, u32}, all little-endian. Strings end with a
- * NUL that counts. Two tables (ops.c) say which operation carries which attribute and how long each
- * may be; nothing is allocated for what a peer says. Each operation says what is to be, not what to
- * do to what is, so that it can be sent again.
+ * The wire form of a tree pass: operations, each a type (u8, three zero bytes) and a length (u32),
+ * with attributes, each a tag (the top byte) and a length (the other three) in a u32. All is
+ * little-endian; strings end with a NUL that counts. Two tables (ops.c) say which operation carries
+ * which attributes and how long each may be; nothing is allocated for what a peer says. Most
+ * operations say what is to be, not what to do to what is, so that they can be sent again.
  *
- *	BEGIN			version, session, root
- *	MOVES			a batch of moves by its number, then MOVE..., then MOVED: applied
- * once, whatever happens between DIR up name...		go up so many folders, then down;
- * exact: what is not mentioned until DONE goes XATTRS			extended attributes for the
- * next entry, when they are many MKDIR FILE NODE LINK	name is that, whatever was there DATA HOLE
- * content of the FILE before; CLOSE ends it
- *	META			another inode's attributes, same content
- *	KEEP DROP		name stays; name goes
- *	DONE			the folder's own metadata
+ *	BEGIN		version, session, root
+ *	MOVES		a batch by its number: applied once, whatever happens between
+ *	OUT		a name that goes out of the way, by a number
+ *	MAKE IN		a folder that must be; where a number goes
+ *	MOVED		the batch ends
+ *	DIR		go up so many folders, then down these names;
+ *			exact: what is not mentioned until DONE goes
+ *	XATTRS		extended attributes for the next entry, when they are many
+ *	MKDIR FILE	name is that, whatever was there
+ *	NODE LINK
+ *	DATA HOLE	content of the FILE before; CLOSE ends it
+ *	META		another inode's attributes, same content
+ *	KEEP DROP	name stays; name goes
+ *	DONE		the folder's own metadata
  *	END
  *
  * Building:	op_begin(&b, OP_FILE); op_str(&b, ATTR_NAME, name); ...; op_end(&b);
- * Reading:	r = op_decode(buf, n, &op, &err): the operation's length, or 0 if more bytes are
- * needed
+ * Reading:	r = op_decode(buf, n, &op, &err);	// its length, 0: more bytes are needed
  */
 #pragma once
 
@@ -43,7 +47,9 @@
 enum op_type {
 	OP_BEGIN = 1,
 	OP_MOVES,
-	OP_MOVE,
+	OP_OUT,
+	OP_MAKE,
+	OP_IN,
 	OP_MOVED,
 	OP_DIR,
 	OP_XATTRS,
@@ -69,7 +75,6 @@ enum op_attr {
 	ATTR_FLAGS, /* OP_F_* */
 	ATTR_NAME,
 	ATTR_PATH, /* from the root; "" is the root itself */
-	ATTR_TO,   /* another path: where to */
 	ATTR_UP,
 	ATTR_MODE, /* with the type's bits */
 	ATTR_UID,
@@ -96,7 +101,9 @@ enum op_attr {
 	      empty */
 #define OP_F_WHOLE 8u  /* FILE: all content is in this operation, no CLOSE follows */
 #define OP_F_EMPTY 16u /* FILE: the file that is there loses its content first */
-#define OP_F_ALL   31u
+#define OP_F_DROPS 32u /* MOVES: what goes out is gone, nothing comes in */
+#define OP_F_FRESH 64u /* BEGIN: the source knows nothing of what is here */
+#define OP_F_ALL   127u
 
 struct op {
 	enum op_type type;
@@ -105,7 +112,7 @@ struct op {
 	uint32_t version, flags, up, mode, uid, gid, chattr, project;
 	struct timespec atime, mtime;
 	/* These point into the buffer given to op_decode. */
-	const char *name, *path, *to, *target;
+	const char *name, *path, *target;
 	const void *data;
 	size_t data_len;
 	const void *digest;		 /* 16 bytes */

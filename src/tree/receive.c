@@ -204,6 +204,10 @@ static int begin(struct receiver *rc, const struct op *op, struct err *err)
 		if (rc->resume_fd < 0)
 			return err_errno(err, "open %s", path);
 		write_resume(rc, true);
+		if (op->flags & OP_F_FRESH)
+			r = apply_forget_moves(rc->a->state_dir, err);
+		if (r < 0)
+			return r;
 	}
 	if (pthread_create(&rc->thread, NULL, sync_thread, rc) != 0)
 		return err_set(err, ERR_INTERNAL, "cannot start a thread");
@@ -305,7 +309,7 @@ int tree_receive(const struct tree_receive_args *a, struct stream *s, struct tre
 	int r;
 
 	rc.buf = xmalloc(BUF_SIZE);
-	apply_init(&rc.apply, a->rootfd, a->idmap, &rc.res);
+	apply_init(&rc.apply, a->rootfd, a->idmap, a->state_dir, &rc.res);
 	r = receive_all(&rc, err);
 	r = finish(&rc, r, err);
 	apply_done(&rc.apply);

@@ -63,6 +63,14 @@ void places_done(struct places *p)
 	*p = (struct places){0};
 }
 
+bool sender_knows(const struct sender *s, uint64_t id)
+{
+	struct index_dir d;
+
+	return s->use_index && !idset_has(&s->fresh, id) && !idset_has(&s->moves.dropped, id) &&
+	       index_dir(&s->ix, id, &d);
+}
+
 bool sender_place(const struct sender *s, uint64_t id, uint64_t *ret_parent, const char **ret_name)
 {
 	const struct place *p = places_find(&s->places, id);
@@ -229,8 +237,8 @@ static void put_begin(struct sender *s)
 	op_u32(&s->out, ATTR_VERSION, OPS_VERSION);
 	op_u64(&s->out, ATTR_SESSION, s->session);
 	op_u64(&s->out, ATTR_ID, s->w.root_id);
-	if (s->a->final)
-		op_u32(&s->out, ATTR_FLAGS, OP_F_FINAL);
+	op_u32(&s->out, ATTR_FLAGS,
+		(s->a->final ? OP_F_FINAL : 0) | (s->use_index ? 0 : OP_F_FRESH));
 	op_end(&s->out);
 }
 
@@ -240,10 +248,15 @@ static int send_pass(struct sender *s, struct err *err)
 	int r = 0;
 
 	put_begin(s);
-	if (!s->use_index)
+	if (!s->use_index) {
 		*id_vec_push(&dirty) = s->w.root_id;
-	else
-		r = scan_tree(s, &dirty, err);
+	} else {
+		r = moves_resend(s, err);
+		if (r >= 0)
+			r = scan_tree(s, &dirty, err);
+		if (r >= 0)
+			r = moves_send(&s->moves, s, err);
+	}
 	if (r >= 0)
 		r = visit_all(s, &dirty, err);
 	if (r < 0)
@@ -279,10 +292,14 @@ static int start(struct sender *s, struct err *err)
 	if (r < 0)
 		return r;
 	s->use_index = s->ix.root_id && s->ix.root_id == s->w.root_id;
-	if (!s->use_index)
+	if (!s->use_index) {
 		s->ix.distrust = true;
+		s->ix.pending = 0;
+	}
+	moves_init(&s->moves, &s->ix);
 	if (getrandom(&s->session, sizeof(s->session), 0) != (ssize_t)sizeof(s->session))
 		s->session = clock_wall_nsec();
+	s->last_inode = s->session;
 	r = settle(s, err);
 	if (r >= 0)
 		r = index_begin(&s->ix, s->session, s->w.root_id, err);
@@ -316,6 +333,8 @@ int tree_send(const struct tree_send_args *a, struct stream *stream, struct tree
 	hardlinks_done(&s.links);
 	idset_done(&s.killed);
 	places_done(&s.places);
+	idset_done(&s.fresh);
+	moves_done(&s.moves);
 	index_done(&s.ix);
 	close(s.root);
 	if (r < 0) {
@@ -334,7 +353,10 @@ int tree_commit(const char *index_path, struct err *err)
 int tree_forget(const char *index_path, struct err *err)
 {
 	_cleanup_free_ char *part = xasprintf("%s.part", index_path);
+	_cleanup_free_ char *moves = xasprintf("%s.moves", index_path);
 	int r = file_remove(part, err);
 
-	return r < 0 ? r : file_remove(index_path, err);
+	if (r >= 0)
+		r = file_remove(index_path, err);
+	return r < 0 ? r : file_remove(moves, err);
 }

@@ -9,6 +9,7 @@
 #include "tree/hardlink.h"
 #include "tree/index.h"
 #include "tree/list.h"
+#include "tree/moves.h"
 #include "tree/tree.h"
 #include "tree/walk.h"
 
@@ -46,8 +47,12 @@ struct sender {
 	bool use_index, sent;
 	int64_t racy_from; /* change times from here on say nothing */
 	uint64_t applied, synced, session;
+	uint64_t last_inode; /* number given to an inode of the destination */
 	struct entry e;
 	struct places places;
+	struct idset
+		fresh; /* folders that were made in this pass: the index says nothing of them */
+	struct moves moves;
 	struct hardlinks links;
 	struct idset
 		killed; /* places in the index whose names the destination has lost in this pass */
@@ -59,6 +64,8 @@ int sender_flush_if_long(struct sender *s, struct err *err) _must_use_;
 /* Something is not as it was a moment ago: ordinary in a live pass (0), an error in a final one. */
 int sender_changed(struct sender *s, const char *name, const char *how, struct err *err) _must_use_;
 
+/* Does the index know what the destination has in that folder? */
+bool sender_knows(const struct sender *s, uint64_t id);
 /* Parent and name of a folder as the destination has it in this pass; false for the root and for
  * unknown ones. */
 bool sender_place(const struct sender *s, uint64_t id, uint64_t *ret_parent, const char **ret_name);
@@ -68,7 +75,7 @@ size_t sender_go(const struct sender *s, struct walk *w, uint64_t dir);
 /* The path there of a name in a folder; name NULL: the folder's own. */
 char *sender_path(const struct sender *s, uint64_t dir, const char *name);
 
-/* Which folders differ from the index, in the order of the tree. */
+/* Which folders differ from the index, in the order of the tree; what moved goes to s->moves. */
 int scan_tree(struct sender *s, struct id_vec *ret, struct err *err) _must_use_;
 /* Makes the destination's copy of the current folder of w equal; its new folders go to ret_new. */
 int visit_dir(struct sender *s, struct id_vec *ret_new, struct err *err) _must_use_;

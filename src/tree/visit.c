@@ -14,7 +14,7 @@
 #define AHEAD	   64		/* files opened before they are needed */
 #define PART_BYTES (4u << 20)	/* content between two notes in the journal */
 
-enum { ITEM_SAME = 1, ITEM_SEND, ITEM_DIR };
+enum { ITEM_SAME = 1, ITEM_SEND, ITEM_DIR, ITEM_SKIP };
 
 struct visit {
 	struct sender *s;
@@ -57,11 +57,11 @@ static void keep(struct visit *v, const struct index_entry *old)
 	index_put(&v->s->ix, old, sender_offset(v->s));
 }
 
-static void record(struct visit *v, const struct index_entry *e, bool fresh, uint32_t nlink)
+static void record(struct visit *v, const struct index_entry *e, uint32_t nlink)
 {
 	index_put(&v->s->ix, e, sender_offset(v->s));
 	if (nlink > 1 && !S_ISDIR(e->mode))
-		hardlinks_add(&v->s->links, v->id, e, fresh);
+		hardlinks_add(&v->s->links, v->id, e);
 	v->s->res->sent++;
 	progress_item(v->s->a->progress, 1);
 }
@@ -246,7 +246,7 @@ static int check_unchanged(struct file *f, int fd, struct err *err)
 	if (entry_nsec(&st.st_ctim) == f->new.ctime && (uint64_t)st.st_size == f->new.size &&
 		!f->c.short_read)
 		return 0;
-	f->new.flags |= INDEX_F_RACY;
+	f->new.flags |= INDEX_F_RACY | (f->c.short_read ? INDEX_F_PARTIAL : 0);
 	return sender_changed(f->v->s, f->new.name, "changed while it was read", err);
 }
 
@@ -285,10 +285,11 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 		meta_op(v, name);
 	else if (!sent && v->exact)
 		name_op(v, OP_KEEP, name);
+	f.new.inode = old ? old->inode : ++s->last_inode;
 	f.new.content = f.c.sum;
 	f.new.blocks = f.c.blocks;
 	f.new.n_blocks = f.c.blocks ? f.c.n_blocks : 0;
-	record(v, &f.new, !old, s->e.nlink);
+	record(v, &f.new, s->e.nlink);
 	s->res->bytes += f.c.sent;
 	content_done(&f.c);
 	return 0;
@@ -311,7 +312,8 @@ static void send_node(struct visit *v, const char *name)
 		op_u64(b, ATTR_RDEV, (uint64_t)e->major << 32 | e->minor);
 	op_end(b);
 	describe(v, name, &new);
-	record(v, &new, true, e->nlink);
+	new.inode = ++v->s->last_inode;
+	record(v, &new, e->nlink);
 }
 
 /* Another name of an inode that went already in this pass. */
@@ -320,6 +322,7 @@ static void send_linked(
 {
 	_cleanup_free_ char *path = NULL;
 	struct index_entry e = {.id = l->id,
+		.inode = l->inode,
 		.ctime = l->ctime,
 		.size = l->size,
 		.meta = l->meta,
@@ -332,7 +335,7 @@ static void send_linked(
 		e.blocks = old->blocks;
 		e.n_blocks = old->n_blocks;
 	}
-	if (old && old->id == l->id && !l->fresh) {
+	if (old && old->id == l->id && old->inode == l->inode) {
 		keep(v, &e);
 		return;
 	}
@@ -340,6 +343,34 @@ static void send_linked(
 	link_op(v, name, l->id, path);
 	index_put(&v->s->ix, &e, sender_offset(v->s));
 	v->s->res->sent++;
+}
+
+static bool unchanged(const struct list_item *i, const struct index_entry *old)
+{
+	return old->id == i->id && (old->mode & S_IFMT) == (i->mode & S_IFMT) &&
+	       old->ctime == i->ctime && !(old->flags & (INDEX_F_RACY | INDEX_F_PARTIAL)) &&
+	       !S_ISDIR(i->mode) && (!S_ISREG(i->mode) || old->size == i->size);
+}
+
+/* Is what the index has in that folder still where it was? */
+static bool is_lost(const struct sender *s, uint64_t dir)
+{
+	uint64_t parent;
+	const char *name;
+
+	while (!idset_has(&s->moves.dropped, dir)) {
+		if (!sender_place(s, dir, &parent, &name))
+			return false;
+		dir = parent;
+	}
+	return true;
+}
+
+/* Is that name of the index at the destination as the index says? */
+static bool is_valid(const struct visit *v, const struct index_entry *e, uint64_t dir)
+{
+	return v->s->use_index && !idset_has(&v->s->killed, e->at) &&
+	       !idset_has(&v->s->moves.out, e->at) && !is_lost(v->s, dir);
 }
 
 /* A new name of an inode that the destination has under another name, which is still there: a link
@@ -354,10 +385,36 @@ static bool link_to_known(
 	if (v->s->ix.distrust)
 		return false;
 	while (index_name(&v->s->ix, id, &pos, ret_old, &dir)) {
-		if (!S_ISREG(ret_old->mode) || idset_has(&v->s->killed, ret_old->at))
+		if (!S_ISREG(ret_old->mode) || !is_valid(v, ret_old, dir))
 			continue;
 		path = sender_path(v->s, dir, ret_old->name);
 		link_op(v, name, id, path);
+		return true;
+	}
+	return false;
+}
+
+/* Another name of an inode that did not change, but this name is not of it at the destination yet.
+ */
+static bool link_to_same(
+	struct visit *v, const struct list_item *i, const char *name, const struct index_entry *old)
+{
+	_cleanup_free_ char *path = NULL;
+	struct index_entry e;
+	uint64_t dir;
+	size_t pos = 0;
+
+	while (index_name(&v->s->ix, i->id, &pos, &e, &dir)) {
+		if (!unchanged(i, &e) || (old && e.at == old->at) || !is_valid(v, &e, dir))
+			continue;
+		if (!old || old->inode != e.inode) {
+			path = sender_path(v->s, dir, e.name);
+			link_op(v, name, i->id, path);
+		} else if (v->exact) {
+			name_op(v, OP_KEEP, name);
+		}
+		e.name = name;
+		record(v, &e, i->nlink);
 		return true;
 	}
 	return false;
@@ -371,10 +428,14 @@ static int send_inode(struct visit *v, struct list_item *i, const char *name,
 	struct index_entry known;
 	int r;
 
+	if (old) /* what the index says of it is over */
+		idset_add(&v->s->killed, old->at);
 	if (l) {
 		send_linked(v, name, l, old);
 		return 0;
 	}
+	if (i->nlink > 1 && link_to_same(v, i, name, old))
+		return 0;
 	fd = open_item(v, i, name, err);
 	if (fd == -2)
 		return failed_at(v, name, err);
@@ -403,27 +464,41 @@ static int send_inode(struct visit *v, struct list_item *i, const char *name,
 
 /* Folders */
 
+/* Has the destination got this folder under this very name? */
+static bool is_there(const struct visit *v, uint64_t id, const char *name)
+{
+	const struct place *p = places_find(&v->s->places, id);
+	struct index_dir d;
+
+	if (p)
+		return p->parent == v->id && strcmp(v->s->places.names.buf + p->name, name) == 0;
+	return v->diff.known && index_dir(&v->s->ix, id, &d) && d.parent == v->id &&
+	       strcmp(d.name, name) == 0;
+}
+
 static int send_subdir(struct visit *v, const struct list_item *i, const char *name,
 	const struct index_entry *old, struct err *err)
 {
 	struct index_entry e = {.id = i->id, .mode = S_IFDIR, .name = name};
-	struct index_dir known;
+	bool known = sender_knows(v->s, i->id), made = idset_has(&v->s->moves.made, i->id);
 
-	if (old && old->id == i->id && S_ISDIR(old->mode)) {
+	if (known && is_there(v, i->id, name)) {
 		keep(v, &e);
-		if (!index_dir(&v->s->ix, i->id,
-			    &known)) /* a broken pass got no further than its name */
-			*id_vec_push(v->ret_new) = i->id;
 		return 0;
 	}
-	if (places_find(&v->s->places, i->id))
-		return vanished(v, name, err); /* it was elsewhere a moment ago */
+	if (known || idset_has(&v->s->fresh, i->id) ||
+		(made && !is_there(v, i->id, name))) { /* it was elsewhere a moment ago */
+		if (old)
+			keep(v, old);
+		return vanished(v, name, err);
+	}
 	op_begin(&v->s->out, OP_MKDIR);
 	op_str(&v->s->out, ATTR_NAME, name);
 	op_u64(&v->s->out, ATTR_ID, i->id);
 	op_end(&v->s->out);
 	index_put(&v->s->ix, &e, sender_offset(v->s));
 	places_put(&v->s->places, i->id, v->id, name);
+	idset_add(&v->s->fresh, i->id);
 	*id_vec_push(v->ret_new) = i->id;
 	v->s->res->sent++;
 	return 0;
@@ -431,26 +506,56 @@ static int send_subdir(struct visit *v, const struct list_item *i, const char *n
 
 /* One chunk of names */
 
-static bool unchanged(const struct list_item *i, const struct index_entry *old)
+/* Is what the index has there gone from there since the moves? */
+static bool went_with_moves(const struct visit *v, const struct index_entry *e)
 {
-	return old->id == i->id && (old->mode & S_IFMT) == (i->mode & S_IFMT) &&
-	       old->ctime == i->ctime && !(old->flags & (INDEX_F_RACY | INDEX_F_PARTIAL)) &&
-	       !S_ISDIR(i->mode) && (!S_ISREG(i->mode) || old->size == i->size);
+	if (!S_ISDIR(e->mode))
+		return idset_has(&v->s->moves.out, e->at);
+	return idset_has(&v->s->moves.dropped, e->id) ||
+	       (sender_knows(v->s, e->id) && !is_there(v, e->id, e->name));
+}
+
+/* Folders only go with the moves, before everything else. One that went since then stays, with all
+ * in it, until the next pass. */
+static bool keeps_dir(struct visit *v, const struct list_item *i, const struct index_entry *old,
+	const struct move *mv)
+{
+	if (mv && !mv->at)
+		return mv->id != i->id;
+	return old && S_ISDIR(old->mode) && old->id != i->id && sender_knows(v->s, old->id) &&
+	       is_there(v, old->id, old->name);
+}
+
+/* What the destination has under that name by now: after the moves. */
+static void sort_item(struct visit *v, struct list_item *i)
+{
+	const char *name = list_name(&v->list, i);
+	struct move *mv = moves_to(&v->s->moves, v->id, name);
+	struct index_entry old;
+	bool found = diff_find(&v->diff, name, &old) && !went_with_moves(v, &old);
+
+	i->old = found ? old.at : 0;
+	if (keeps_dir(v, i, found ? &old : NULL, mv)) {
+		i->state = ITEM_SKIP;
+		i->old = mv ? 0 : i->old; /* keep_unmet sees to what moved here */
+		return;
+	}
+	if (found && old.id != i->id)
+		idset_add(&v->s->killed, old.at);
+	if (mv) {
+		mv->met = true;
+		i->old = index_at(&v->s->ix, mv->at, &old) ? mv->at : 0;
+	}
+	if (S_ISDIR(i->mode))
+		i->state = ITEM_DIR;
+	else
+		i->state = i->old && unchanged(i, &old) ? ITEM_SAME : ITEM_SEND;
 }
 
 static void sort_out(struct visit *v)
 {
-	for (size_t k = 0; k < v->list.n; k++) {
-		struct list_item *i = &v->list.v[k];
-		struct index_entry old;
-
-		i->old = diff_find(&v->diff, list_name(&v->list, i), &old) ? old.at : 0;
-		i->state = S_ISDIR(i->mode)		  ? ITEM_DIR
-			   : i->old && unchanged(i, &old) ? ITEM_SAME
-							  : ITEM_SEND;
-		if (i->old && old.id != i->id)
-			idset_add(&v->s->killed, old.at);
-	}
+	for (size_t k = 0; k < v->list.n; k++)
+		sort_item(v, &v->list.v[k]);
 }
 
 /* The disk is asked for the next files while this one is read. */
@@ -468,6 +573,30 @@ static void open_ahead(struct visit *v, size_t *ahead, size_t now)
 	}
 }
 
+static int visit_item(struct visit *v, struct list_item *i, const char *name,
+	const struct index_entry *old, struct err *err)
+{
+	const struct hardlink *l = i->nlink > 1 ? hardlinks_find(&v->s->links, i->id) : NULL;
+
+	switch (i->state) {
+	case ITEM_DIR: return send_subdir(v, i, name, old, err);
+	case ITEM_SEND: return send_inode(v, i, name, old, err);
+	case ITEM_SKIP:
+		if (old)
+			keep(v, old);
+		return vanished(v, name, err);
+	default: break;
+	}
+	if (l && l->inode != old->inode) {
+		send_linked(v, name, l, old);
+		return 0;
+	}
+	keep(v, old);
+	if (i->nlink > 1)
+		hardlinks_add(&v->s->links, v->id, old);
+	return 0;
+}
+
 static int visit_chunk(struct visit *v, struct err *err)
 {
 	size_t ahead = 0;
@@ -478,16 +607,9 @@ static int visit_chunk(struct visit *v, struct err *err)
 		const char *name = list_name(&v->list, i);
 		struct index_entry e, *old = index_at(&v->s->ix, i->old, &e) ? &e : NULL;
 
+		e.name = name; /* it may have moved */
 		open_ahead(v, &ahead, k);
-		if (i->state == ITEM_DIR) {
-			r = send_subdir(v, i, name, old, err);
-		} else if (i->state == ITEM_SAME) {
-			keep(v, old);
-			if (i->nlink > 1)
-				hardlinks_add(&v->s->links, v->id, old, false);
-		} else {
-			r = send_inode(v, i, name, old, err);
-		}
+		r = visit_item(v, i, name, old, err);
 		if (r >= 0)
 			r = sender_flush_if_long(v->s, err);
 	}
@@ -500,9 +622,35 @@ static void drop_gone(struct visit *v)
 
 	while (diff_gone(&v->diff, &e)) {
 		idset_add(&v->s->killed, e.at);
+		if (went_with_moves(v, &e) || moves_to(&v->s->moves, v->id, e.name))
+			continue; /* what moved there took its place */
+		if (S_ISDIR(e.mode) && sender_knows(v->s, e.id)) {
+			v->racy = true; /* it went after the scan: the next pass sees to it */
+			keep(v, &e);
+			continue;
+		}
 		v->s->res->deleted++;
 		if (!v->exact)
 			name_op(v, OP_DROP, e.name);
+	}
+}
+
+/* What moved here, but was gone again when we came: it is there nevertheless, until the next pass.
+ */
+static void keep_unmet(struct visit *v)
+{
+	struct move *mv;
+	size_t pos = 0;
+
+	while ((mv = moves_into(&v->s->moves, v->id, &pos))) {
+		struct index_entry e = {.id = mv->id, .mode = S_IFDIR};
+
+		if (mv->met)
+			continue;
+		(void)index_at(&v->s->ix, mv->at, &e);
+		e.name = moves_name(&v->s->moves, mv);
+		keep(v, &e);
+		v->racy = true;
 	}
 }
 
@@ -573,8 +721,10 @@ static int visit_names(struct visit *v, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	if (r >= 0)
+	if (r >= 0) {
 		drop_gone(v);
+		keep_unmet(v);
+	}
 	return r;
 }
 
@@ -589,7 +739,7 @@ int visit_dir(struct sender *s, struct id_vec *ret_new, struct err *err)
 	v.dirfd = r;
 	if (fstat(v.dirfd, &before) < 0)
 		return err_errno(err, "stat folder");
-	diff_begin(&v.diff, &s->ix, v.id, s->use_index && !places_find(&s->places, v.id));
+	diff_begin(&v.diff, &s->ix, v.id, sender_knows(s, v.id));
 	v.exact = !v.diff.known || s->ix.distrust;
 	dir_op(&v);
 	index_put_dir(&s->ix, v.id);

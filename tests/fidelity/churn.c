@@ -1,5 +1,6 @@
 /*
- * Random operations on a tree, for ever or so many: what a busy container does, without its reasons.
+ * Random operations on a tree, for ever or so many: what a busy container does, without its
+ *reasons.
  *
  *	churn DIR SEED COUNT [--flags] [--base ID]
  *
@@ -83,9 +84,10 @@ static void change_content(void)
 			break;
 		break;
 	case 4:
-		(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, rnd(300000), 1 + rnd(200000));
+		(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, rnd(300000),
+			1 + rnd(200000));
 		break;
-	case 5: (void)fallocate(fd, 0, rnd(300000), 1 + rnd(200000)); break;
+	case 5: write_some(fd, 5, rnd(600000)); break;
 	default:
 		if (st.st_size > 4096) {
 			char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -102,7 +104,8 @@ static void change_content(void)
 static void change_metadata(void)
 {
 	const char *name = pick(rnd(4) == 0);
-	struct timespec ts[2] = {{rnd(1u << 31), rnd(1000000000)}, {rnd(1u << 31), rnd(1000000000)}};
+	struct timespec ts[2] = {
+		{rnd(1u << 31), rnd(1000000000)}, {rnd(1u << 31), rnd(1000000000)}};
 	char attr[32];
 	int fd, flags;
 
@@ -110,7 +113,8 @@ static void change_metadata(void)
 	switch (rnd(6)) {
 	case 0: (void)fchmodat(top, name, rnd(010000), 0); break;
 	case 1:
-		if (fchownat(top, name, base + rnd(2000), base + rnd(2000), AT_SYMLINK_NOFOLLOW) < 0)
+		if (fchownat(top, name, base + rnd(2000), base + rnd(2000), AT_SYMLINK_NOFOLLOW) <
+			0)
 			break;
 		break;
 	case 2: (void)utimensat(top, name, ts, AT_SYMLINK_NOFOLLOW); break;

@@ -1,10 +1,12 @@
 /*
  * Makes a tree that says everything a file system can say.
  *
- *	nasty DIR [--base ID] [--ids MAX] [--xattr-max BYTES] [--target-max BYTES] [--project] [--huge] [--many N] [--flags]
+ *	nasty DIR [--base ID] [--ids MAX] [--xattr-max BYTES] [--target-max BYTES] [--project]
+ *[--huge] [--many N] [--flags]
  *
- * --base: ids on disk begin there (a container with an id map), --ids: its largest id. Each thing is small; what the file system refuses
- * is said on standard error and counted in the exit status, as the tests know what theirs can do.
+ * --base: ids on disk begin there (a container with an id map), --ids: its largest id. Each thing
+ *is small; what the file system refuses is said on standard error and counted in the exit status,
+ *as the tests know what theirs can do.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,8 +81,9 @@ static void own(int dir, const char *name, uint32_t uid, uint32_t gid)
 
 static void names(int top)
 {
-	static const char *const odd[] = {"\xff\xfe\x80 not utf-8", "new\nline", " blank ", "-rf", "back\\slash", "q'u\"o$te`",
-		"...", "..x", ".hidden", "\x01\x02\x1b[31m", "*", "?", "~", "#a", "a|b;c&d", "ü", "%s%n"};
+	static const char *const odd[] = {"\xff\xfe\x80 not utf-8", "new\nline", " blank ", "-rf",
+		"back\\slash", "q'u\"o$te`", "...", "..x", ".hidden", "\x01\x02\x1b[31m", "*", "?",
+		"~", "#a", "a|b;c&d", "ü", "%s%n"};
 	int dir = folder(top, "names");
 	char longest[256];
 
@@ -96,8 +99,8 @@ static void names(int top)
 
 static void sizes(int top)
 {
-	static const size_t size[] = {0, 1, 511, 512, 4095, 4096, 4097, 65535, 65536, 65537, 131072, 262143, 262144, 262145,
-		524288, 1048576, 1048577, 3000000};
+	static const size_t size[] = {0, 1, 511, 512, 4095, 4096, 4097, 65535, 65536, 65537, 131072,
+		262143, 262144, 262145, 524288, 1048576, 1048577, 3000000};
 	int dir = folder(top, "sizes");
 	char name[32];
 
@@ -163,7 +166,8 @@ static void holes(int top)
 
 static void modes_and_owners(int top)
 {
-	static const mode_t mode[] = {0, 0400, 0777, 01777, 02755, 04755, 06711, 07777, 02000, 0111};
+	static const mode_t mode[] = {
+		0, 0400, 0777, 01777, 02755, 04755, 06711, 07777, 02000, 0111};
 	uint32_t id[] = {0, 1, 1000, 65533, 65534, 65535, ids_max - 1, ids_max};
 	int dir = folder(top, "modes"), sub;
 	char name[32];
@@ -199,7 +203,8 @@ static void set_times(int dir, const char *name, int64_t a, long an, int64_t m, 
 
 static void times(int top)
 {
-	static const int64_t sec[] = {-2147483000, -86400 * 365 * 5, -1, 0, 1, 2147483647, 2147483648, 4294967296, 7258118400};
+	static const int64_t sec[] = {-2147483000, -86400 * 365 * 5, -1, 0, 1, 2147483647,
+		2147483648, 4294967296, 7258118400};
 	static const long nsec[] = {0, 1, 999999999, 123456789};
 	int dir = folder(top, "times");
 	char name[32];
@@ -210,10 +215,12 @@ static void times(int top)
 		set_times(dir, name, sec[i], nsec[i % 4], sec[(i + 3) % 9], nsec[(i + 1) % 4]);
 		snprintf(name, sizeof(name), "s%zu", i);
 		must(symlinkat("nowhere", dir, name), "symlink");
-		set_times(dir, name, sec[i], nsec[(i + 2) % 4], sec[(i + 1) % 9], nsec[(i + 3) % 4]);
+		set_times(
+			dir, name, sec[i], nsec[(i + 2) % 4], sec[(i + 1) % 9], nsec[(i + 3) % 4]);
 		snprintf(name, sizeof(name), "d%zu", i);
 		close(folder(dir, name));
-		set_times(dir, name, sec[i], nsec[(i + 2) % 4], sec[(i + 1) % 9], nsec[(i + 3) % 4]);
+		set_times(
+			dir, name, sec[i], nsec[(i + 2) % 4], sec[(i + 1) % 9], nsec[(i + 3) % 4]);
 	}
 	close(dir);
 	set_times(top, "times", 5, 5, 6, 6);
@@ -291,8 +298,8 @@ static size_t acl(unsigned char *v, uint32_t user, uint32_t group)
 	const struct {
 		uint16_t tag, perm;
 		uint32_t id;
-	} e[] = {{1, 7, UINT32_MAX}, {2, 5, base + user}, {4, 5, UINT32_MAX}, {8, 4, base + group}, {16, 7, UINT32_MAX},
-		{32, 0, UINT32_MAX}};
+	} e[] = {{1, 7, UINT32_MAX}, {2, 5, base + user}, {4, 5, UINT32_MAX}, {8, 4, base + group},
+		{16, 7, UINT32_MAX}, {32, 0, UINT32_MAX}};
 
 	put32(v, 2);
 	for (size_t i = 0; i < 6; i++) {
@@ -365,7 +372,8 @@ static void xattrs(int top)
 	touch(sub, "inherits");
 	close(folder(sub, "inherits too"));
 	touch(sub, "does not");
-	must(fremovexattr(openat(sub, "does not", O_RDONLY), "system.posix_acl_access"), "remove acl");
+	must(fremovexattr(openat(sub, "does not", O_RDONLY), "system.posix_acl_access"),
+		"remove acl");
 	free(big);
 	close(sub);
 	close(dir);

@@ -1,11 +1,12 @@
 /*
- * Are two trees the same? Compares everything that a file system says, by a walk of its own that shares nothing with the tree
- * engine.
+ * Are two trees the same? Compares everything that a file system says, by a walk of its own that
+ *shares nothing with the tree engine.
  *
- *	same A B [--ids FROM TO COUNT]... [--flags MASK] [--no-atime] [--no-layout] [--no-project] [--no-times NAME]
+ *	same A B [--ids FROM TO COUNT]... [--flags MASK] [--no-atime] [--no-layout] [--no-project]
+ *[--no-times NAME]
  *
- * --ids: id FROM+n of A is TO+n of B. --flags: the chattr flags that both file systems know. Exit 0: the same; 1: each
- * difference is said, one a line.
+ * --ids: id FROM+n of A is TO+n of B. --flags: the chattr flags that both file systems know. Exit
+ *0: the same; 1: each difference is said, one a line.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,7 +30,8 @@ static struct {
 	uint32_t from, to, count;
 } ids[16];
 static int n_ids;
-static unsigned flags_mask = FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL;
+static unsigned flags_mask = FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL |
+			     FS_NOATIME_FL;
 static bool with_atime = true, with_layout = true, with_project = true;
 static unsigned long differences, entries;
 static char path[1 << 20];
@@ -216,7 +218,8 @@ static void check_flags(int fa, int fb)
 		snprintf(text, sizeof(text), "%x, %x", a & (int)flags_mask, b & (int)flags_mask);
 		differ("flags", text);
 	}
-	if (!with_project || ioctl(fa, FS_IOC_FSGETXATTR, &x) < 0 || ioctl(fb, FS_IOC_FSGETXATTR, &y) < 0)
+	if (!with_project || ioctl(fa, FS_IOC_FSGETXATTR, &x) < 0 ||
+		ioctl(fb, FS_IOC_FSGETXATTR, &y) < 0)
 		return;
 	if (x.fsx_projid != y.fsx_projid)
 		differ_num("project", x.fsx_projid, y.fsx_projid);
@@ -299,8 +302,8 @@ static void check_time(const char *what, const struct timespec *a, const struct 
 
 	if (a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec)
 		return;
-	snprintf(text, sizeof(text), "%lld.%09ld, %lld.%09ld", (long long)a->tv_sec, a->tv_nsec, (long long)b->tv_sec,
-		b->tv_nsec);
+	snprintf(text, sizeof(text), "%lld.%09ld, %lld.%09ld", (long long)a->tv_sec, a->tv_nsec,
+		(long long)b->tv_sec, b->tv_nsec);
 	differ(what, text);
 }
 

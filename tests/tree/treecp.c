@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@
 #include "base/str.h"
 #include "base/stream.h"
 #include "link/frame.h"
+#include "tree/index.h"
+#include "tree/names.h"
 #include "tree/tree.h"
 
 struct options {
@@ -139,6 +142,7 @@ struct local {
 	struct stream *data;
 	int acks;
 	uint64_t applied, synced, cut;
+	int dump; /* a copy of what is sent, for debugging: TREECP_DUMP names the file */
 };
 
 static ssize_t local_read(struct stream *s, void *buf, size_t n, struct err *err)
@@ -150,6 +154,8 @@ static int local_write(struct stream *s, const void *buf, size_t n, struct err *
 {
 	struct local *l = (struct local *)s;
 
+	if (l->dump >= 0 && write(l->dump, buf, n) < 0)
+		perror("dump");
 	if (l->cut && s->n_written + n > l->cut) {
 		if (stream_write(l->data, buf, l->cut - s->n_written, err) < 0)
 			return -(int)err->code;
@@ -204,12 +210,14 @@ static const struct stream_ops local_ops = {.name = "local",
 
 static struct stream *local_new(int data, int acks, uint64_t cut)
 {
+	const char *dump = getenv("TREECP_DUMP");
 	struct local *l = xnew(struct local);
 
 	*l = (struct local){.stream.ops = &local_ops,
 		.data = stream_fd_new(data, data, 60 * USEC_PER_SEC),
 		.acks = acks,
-		.cut = cut};
+		.cut = cut,
+		.dump = dump ? open(dump, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1};
 	return &l->stream;
 }
 
@@ -255,6 +263,80 @@ static int main_local(char **argv)
 	return 0;
 }
 
+/* Does the index say what the destination has? Names, types, and which names are of one inode. */
+
+struct pair {
+	uint64_t number;
+	ino_t ino;
+	struct pair *next;
+};
+static struct pair *pairs[4096];
+static unsigned long wrong;
+
+static void check_pair(const char *path, uint64_t number, ino_t ino)
+{
+	struct pair *p;
+
+	for (p = pairs[number % 4096]; p; p = p->next)
+		if (p->number == number || p->ino == ino) {
+			if ((p->number == number) != (p->ino == ino))
+				printf("%s: number %llx, inode %llu: another's\n", path,
+					(unsigned long long)number, (unsigned long long)ino),
+					wrong++;
+			return;
+		}
+	p = xnew(struct pair);
+	*p = (struct pair){number, ino, pairs[number % 4096]};
+	pairs[number % 4096] = p;
+}
+
+static void verify_dir(int fd, const char *path, const struct index *ix, uint64_t id)
+{
+	_cleanup_(names_done) struct names names = {0};
+	struct index_entry e;
+	struct index_dir d;
+	struct err err = ERR_INIT;
+	const char *name;
+	size_t pos = 0;
+
+	if (!index_dir(ix, id, &d) || names_read(&names, fd, &err) < 0)
+		return;
+	while (index_next(ix, &d, &e)) {
+		_cleanup_free_ char *sub = xasprintf("%s/%s", path, e.name);
+		_cleanup_close_ int in = -1;
+		struct stat st;
+
+		if (!names_see(&names, e.name) ||
+			fstatat(fd, e.name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			printf("%s: not there\n", sub), wrong++;
+			continue;
+		}
+		if ((st.st_mode & S_IFMT) != (e.mode & S_IFMT))
+			printf("%s: type\n", sub), wrong++;
+		if (!S_ISDIR(e.mode)) {
+			check_pair(sub, e.inode, st.st_ino);
+			continue;
+		}
+		in = openat(fd, e.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+		verify_dir(in, sub, ix, e.id);
+	}
+	while ((name = names_unseen(&names, &pos)))
+		printf("%s/%s: not in the index\n", path, name), wrong++;
+}
+
+static int main_verify(char **argv)
+{
+	struct index ix;
+	struct err err = ERR_INIT;
+
+	if (index_open(argv[1], NULL, &ix, &err) < 0)
+		die("index", &err);
+	printf("distrust %d pending %llx\n", ix.distrust, (unsigned long long)ix.pending);
+	verify_dir(open_dir(argv[0]), "", &ix, ix.root_id);
+	index_done(&ix);
+	return wrong > 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct frame_opts f = {.idle = 300 * USEC_PER_SEC};
@@ -264,6 +346,8 @@ int main(int argc, char **argv)
 
 	if (argc >= 6 && str_eq(argv[1], "local"))
 		return main_local(argv + 2);
+	if (argc >= 4 && str_eq(argv[1], "verify"))
+		return main_verify(argv + 2);
 	if (argc < 4) {
 		fprintf(stderr, "usage: see the source\n");
 		return 2;
