@@ -7,8 +7,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/num.h"
@@ -55,13 +57,37 @@ static void trace(const char *name)
 		(void)!write(fd, line, strlen(line));
 }
 
+/* How often all processes together have passed it. */
+static uint64_t count_traced(const char *name)
+{
+	const char *path = getenv("WHERRY_FAULT_TRACE");
+	_cleanup_strv_ char **lines = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct err ignored = ERR_INIT;
+	uint64_t n = 0;
+
+	if (!path || file_read(path, 16 << 20, &text, NULL, &ignored) < 0)
+		return 0;
+	lines = str_split(text, "\n", false);
+	for (size_t i = 0; lines[i]; i++)
+		n += str_eq(lines[i], name);
+	return n;
+}
+
 static int fail_with(int errnum, const char *name, struct err *err)
 {
 	errno = errnum;
 	return err_errno(err, "fault point %s", name);
 }
 
-static int act(const char *name, const char *action, struct err *err)
+/* Until a test that has meanwhile done something from outside makes the file again. */
+static void hold(const char *path)
+{
+	while (!path || access(path, F_OK) < 0)
+		clock_sleep(10 * USEC_PER_MSEC);
+}
+
+static int act(const char *name, const char *action, const char *path, struct err *err)
 {
 	log_info("fault point %s: %s", name, action);
 	if (str_eq(action, "kill"))
@@ -70,6 +96,10 @@ static int act(const char *name, const char *action, struct err *err)
 		_exit(1);
 	while (str_eq(action, "stall"))
 		pause();
+	if (str_eq(action, "hold")) {
+		hold(path);
+		return 0;
+	}
 	if (str_eq(action, "eio"))
 		return fail_with(EIO, name, err);
 	if (str_eq(action, "enospc"))
@@ -81,12 +111,15 @@ static int act(const char *name, const char *action, struct err *err)
 	abort();
 }
 
-/* One "name:action" or "name:action@pass". */
-static int apply(char *entry, const char *name, uint64_t pass, struct err *err)
+/* One "name:action", "name:action@pass" or "name:action#pass", and "!" behind it. */
+static int apply(char *entry, const char *name, uint64_t pass, const char *path, struct err *err)
 {
-	char *colon = strchr(entry, ':'), *at = strchr(entry, '@');
+	char *colon = strchr(entry, ':'), *at = strpbrk(entry, "@#"), *once = strchr(entry, '!');
+	bool of_all = at && *at == '#';
 	uint64_t wanted = 0;
 
+	if (once)
+		*once = '\0';
 	if (at)
 		*at++ = '\0';
 	if (!colon || (at && num_u64(at, UINT64_MAX, &wanted, err) < 0)) {
@@ -94,17 +127,23 @@ static int apply(char *entry, const char *name, uint64_t pass, struct err *err)
 		abort();
 	}
 	*colon = '\0';
-	if (strcmp(entry, name) != 0 || (wanted && wanted != pass))
+	if (strcmp(entry, name) != 0)
 		return 0;
-	return act(name, colon + 1, err);
+	if (wanted && wanted != (of_all ? count_traced(name) : pass))
+		return 0;
+	/* Of all processes the one that removes the file. */
+	if (once && (!path || unlink(path) < 0))
+		return 0;
+	return act(name, colon + 1, path, err);
 }
 
-static int apply_list(const char *list, const char *name, uint64_t pass, struct err *err)
+static int apply_list(
+	const char *list, const char *name, uint64_t pass, const char *path, struct err *err)
 {
 	_cleanup_strv_ char **entries = str_split(list, ", \n\t", false);
 
 	for (size_t i = 0; entries[i]; i++) {
-		int r = apply(entries[i], name, pass, err);
+		int r = apply(entries[i], name, pass, path, err);
 
 		if (r < 0)
 			return r;
@@ -121,10 +160,10 @@ int fault_point(const char *name, struct err *err)
 	int r;
 
 	trace(name);
-	r = list ? apply_list(list, name, pass, err) : 0;
+	r = list ? apply_list(list, name, pass, NULL, err) : 0;
 	if (r < 0 || !path || file_read(path, 65536, &text, NULL, &ignored) < 0)
 		return r;
-	return apply_list(text, name, pass, err);
+	return apply_list(text, name, pass, path, err);
 }
 
 #endif

@@ -1,6 +1,7 @@
 #include "move/recover.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cancel.h"
 #include "base/json.h"
@@ -135,26 +136,40 @@ static int recover_open_source(struct recovery *x, const struct transfer *t, str
 	return 0;
 }
 
-/* Given back or cancelled, and the crash came before it was started again. */
-static int recover_ended_source(struct recovery *x, struct transfer *t, struct err *err)
+/* What a send has stopped runs again, unless it is not ours to start any more. */
+static int start_ended(struct recovery *x, struct transfer *t, struct err *err)
 {
 	struct own own;
-	int r = 0, lock = -1;
+	bool exists = false;
+	int lock, r = move_lock(x->m, t->ct, false, &lock, err);
 
-	if (json_get_bool(t->facts, "was_running", false)) {
-		r = move_lock(x->m, t->ct, false, &lock, err);
+	if (r < 0)
+		return r;
+	r = own_get(x->m->st, t->ct, &own, err);
+	if (r >= 0)
+		r = runtime_exists(t->ct, &exists, err);
+	if (r >= 0 && exists && own.kind == OWN_OWNER) {
+		r = runtime_start(t->ct, 60 * USEC_PER_SEC, err);
 		if (r >= 0)
-			r = own_get(x->m->st, t->ct, &own, err);
-		if (r >= 0 && own.kind == OWN_OWNER)
-			r = runtime_start(t->ct, 60 * USEC_PER_SEC, err);
-		if (r >= 0) {
-			json_object_del(t->facts, "was_running");
-			r = transfer_save(x->m->st, t, err);
 			note(x, t, "it runs here again");
-		}
-		if (lock >= 0)
-			close(lock);
 	}
+	close(lock);
+	if (r < 0)
+		return r;
+	json_object_del(t->facts, "was_running");
+	return transfer_save(x->m->st, t, err);
+}
+
+/* Given back or cancelled, and the crash came before it was started again. Of a send that came to
+ * its end, the fact only says how the container was. */
+static int recover_ended_source(struct recovery *x, struct transfer *t, struct err *err)
+{
+	int r = 0;
+
+	if (t->phase == TRANSFER_CLOSED)
+		return 0;
+	if (json_get_bool(t->facts, "was_running", false))
+		r = start_ended(x, t, err);
 	if (r >= 0 && json_get_bool(t->facts, "tell_cancel", false)) {
 		r = reserve_tell_cancel(x->m, t, err);
 		if (r >= 0)

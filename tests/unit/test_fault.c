@@ -83,6 +83,53 @@ static void test_trace(void **state)
 	assert_string_equal(text, "a\nb\n");
 }
 
+/* "!": once, whoever comes first; "#": the passes of all processes together. */
+static void test_once(void **state)
+{
+	_cleanup_tmp_ char *tmp = unit_tmp();
+	_cleanup_free_ char *path = xasprintf("%s/faults", tmp),
+			    *passed = xasprintf("%s/trace", tmp);
+	struct err err = ERR_INIT;
+
+	setenv("WHERRY_FAULT_FILE", path, 1);
+	assert_ok(file_replace(path, "p:eio!\n", 7, 0644, &err), &err);
+	assert_ok(fault_point("q", &err), &err);
+	assert_fails(fault_point("p", &err), ERR_IO, &err);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_ok(fault_point("p", &err), &err);
+
+	setenv("WHERRY_FAULT_TRACE", passed, 1);
+	assert_ok(file_replace(passed, "p\np\nq\n", 6, 0644, &err), &err); /* by others */
+	assert_ok(file_replace(path, "p:cut#4!\n", 9, 0644, &err), &err);
+	assert_ok(fault_point("p", &err), &err);
+	assert_fails(fault_point("p", &err), ERR_UNREACHABLE, &err);
+	assert_ok(fault_point("p", &err), &err);
+}
+
+static void *make_later(void *path)
+{
+	struct err err = ERR_INIT;
+
+	clock_sleep(100 * USEC_PER_MSEC);
+	assert_ok(file_replace(path, "", 0, 0644, &err), &err);
+	return NULL;
+}
+
+static void test_hold(void **state)
+{
+	_cleanup_tmp_ char *tmp = unit_tmp();
+	_cleanup_free_ char *path = xasprintf("%s/faults", tmp);
+	struct err err = ERR_INIT;
+	pthread_t other;
+
+	setenv("WHERRY_FAULT_FILE", path, 1);
+	assert_ok(file_replace(path, "p:hold!", 7, 0644, &err), &err);
+	assert_int_equal(pthread_create(&other, NULL, make_later, path), 0);
+	assert_ok(fault_point("p", &err), &err);
+	assert_int_equal(access(path, F_OK), 0);
+	pthread_join(other, NULL);
+}
+
 /* The wait status of a child that passes the point. */
 static int status_of(const char *faults)
 {
@@ -133,6 +180,8 @@ int main(void)
 		cleared(test_passes),
 		cleared(test_file),
 		cleared(test_trace),
+		cleared(test_once),
+		cleared(test_hold),
 		cleared(test_deaths),
 		cleared(test_typing_errors_abort),
 	};
