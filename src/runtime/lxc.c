@@ -89,10 +89,17 @@ static int driver_start(const char *name, usec_t timeout, struct err *err)
 	if ((state = lxc_handle_state(c)) == CT_STOPPING && (r = lxc_handle_settle(c, 0, err)) < 0)
 		return r;
 	state = lxc_handle_state(c);
-	if (state == CT_RUNNING || state == CT_FROZEN)
-		return 0;
+	if (state == CT_RUNNING || state == CT_FROZEN) {
+		if (!lxc_handle_is_asked(c))
+			return 0;
+		/* Whoever asked it to stop has died over it: it will be gone in a moment. */
+		r = lxc_handle_stop(name, timeout, true, err);
+		if (r < 0)
+			return r;
+	}
 	if (!c->is_defined(c))
 		return err_set(err, ERR_STATE, "it is still arriving");
+	lxc_handle_forget_asked(name);
 	configured = config_item(c, "lxc.log.file");
 	log = lxc_log_path(lxc_handle_path(), name, configured);
 	mark = lxc_log_file_mark(log);
@@ -141,8 +148,8 @@ static int exec_inside(void *payload)
 	return lxc_attach_run_command(payload);
 }
 
-static int driver_exec(
-	const char *name, char *const *argv, const int fds[3], int *ret_status, struct err *err)
+static int driver_exec(const char *name, char *const *argv, const int fds[3], usec_t deadline,
+	int *ret_status, struct err *err)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	static char cwd[] = "/", home[] = "HOME=/root";
@@ -168,7 +175,10 @@ static int driver_exec(
 	options.stderr_fd = fds[2] >= 0 ? fds[2] : null;
 	if (c->attach(c, exec_inside, &command, &options, &pid) < 0)
 		return lxc_handle_failed(err, &mark, ERR_IO, "cannot run a program in it");
-	return lxc_handle_wait_child(pid, CLOCK_NEVER, ret_status, err);
+	r = lxc_handle_wait_child(pid, deadline, ret_status, err);
+	if (r == -ERR_TIMEOUT)
+		return err_set(err, ERR_TIMEOUT, "\"%.64s\" has not ended in time", argv[0]);
+	return r;
 }
 
 /* The configuration */
@@ -247,7 +257,10 @@ static int driver_undefine(const char *name, struct err *err)
 {
 	int r = must_be_stopped(name, err);
 
-	return r < 0 ? r : lxc_folder_undefine(lxc_handle_path(), name, err);
+	if (r < 0)
+		return r;
+	lxc_handle_forget_asked(name);
+	return lxc_folder_undefine(lxc_handle_path(), name, err);
 }
 
 static int driver_guard(const char *name, bool on, struct err *err)

@@ -134,24 +134,40 @@ int lxc_folder_load(const char *lxcpath, const char *name, bool unified, struct 
 	return 0;
 }
 
-/* Makes the folder and lets the right ones pass. */
-static int make_folder(const char *path, const struct container *c, struct err *err)
+/* Lets only the right ones pass. */
+static int seal_folder(const char *path, const struct container *c, struct err *err)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	gid_t group = 0;
 	mode_t mode = 0770;
-	int r = file_mkdirs(path, 0700, err);
 
-	if (r < 0)
-		return r;
-	if (!container_privileged(c)) {
-		mode = idmap_to_host(&c->idmap, true, 0, &group) == 0 ? 0750 : 0711;
-	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return err_errno(err, "open %s", path);
+		return errno == ENOENT ? 0 : err_errno(err, "open %s", path);
+	if (!container_privileged(c))
+		mode = idmap_to_host(&c->idmap, true, 0, &group) == 0 ? 0750 : 0711;
 	if (fchown(fd, 0, group) < 0 || fchmod(fd, mode) < 0)
 		return err_errno(err, "set owner and mode of %s", path);
+	return 0;
+}
+
+/* The same for POOL/NAME, where a volume lies in another pool. Not there yet: see publish. */
+static int seal_pools(const struct container *c, struct err *err)
+{
+	for (size_t i = 0; i < c->volumes.n; i++) {
+		_cleanup_free_ char *folder = xstrdup(c->volumes.v[i].path);
+		char *slash = folder ? strrchr(folder, '/') : NULL, *last;
+		int r;
+
+		if (!slash || slash == folder)
+			continue;
+		*slash = '\0';
+		last = strrchr(folder, '/');
+		if (!last || strcmp(last + 1, c->name) != 0)
+			continue;
+		r = seal_folder(folder, c, err);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
@@ -165,8 +181,8 @@ int lxc_folder_define(const char *lxcpath, const struct container *c, bool stage
 
 	if (staged && file_exists(config))
 		return err_set(err, ERR_EXISTS, "there is a container %s already", c->name);
-	r = make_folder(folder, c, err);
-	if (r < 0)
+	if ((r = file_mkdirs(folder, 0700, err)) < 0 || (r = seal_folder(folder, c, err)) < 0 ||
+		(r = seal_pools(c, err)) < 0)
 		return r;
 	return file_replace(path, text, strlen(text), CONFIG_MODE, err);
 }
@@ -192,6 +208,11 @@ static int rename_config(const char *lxcpath, const char *name, const char *from
 
 int lxc_folder_publish(const char *lxcpath, const char *name, struct err *err)
 {
+	_cleanup_container_ struct container *c = NULL;
+	int r = lxc_folder_load(lxcpath, name, false, &c, err);
+
+	if (r < 0 || (r = seal_pools(c, err)) < 0)
+		return r;
 	return rename_config(lxcpath, name, STAGED, CONFIG, true, err);
 }
 

@@ -5,7 +5,8 @@
  *
  * The folder is root's. Only root enters that of a privileged container (mode 0770, as LXC makes
  * it: there are setuid programs inside); the group of an unprivileged one is the container's root,
- * which must pass through to its files (mode 0750).
+ * which must pass through to its files (mode 0750). The same holds for the container's folder in a
+ * pool elsewhere, POOL/NAME.
  *
  * Everything that changes is durable on return, and can be done again.
  */

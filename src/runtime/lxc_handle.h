@@ -40,4 +40,7 @@ int lxc_handle_wait_child(pid_t pid, usec_t deadline, int *ret_status, struct er
  * another init than old (which may be 0: with any). */
 int lxc_handle_settle(struct lxc_container *c, pid_t old, struct err *err) _must_use_;
 
+/* Has this init been asked to stop by a call that never returned? */
+bool lxc_handle_is_asked(struct lxc_container *c);
+void lxc_handle_forget_asked(const char *name); /* it is gone */
 int lxc_handle_stop(const char *name, usec_t timeout, bool kill, struct err *err) _must_use_;

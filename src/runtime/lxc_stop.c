@@ -5,15 +5,71 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cancel.h"
+#include "base/dirs.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "runtime/cgroup.h"
 #include "runtime/lxc_folder.h"
 
 #define KILL_TIMEOUT (30 * USEC_PER_SEC)
 #define ROUNDS_MAX   4 /* a container that asks for a reboot as it dies is started anew */
+
+/* A note that an init has been asked to stop: it may still run when we are killed, and whoever then
+ * wants the container running must not take it for that. In /run: a reboot ends both. */
+
+static char *note_path(const char *name)
+{
+	return xasprintf("%s/stopping/%s", dirs_run(), name);
+}
+
+/* "PID STARTTIME": a pid alone could be another process by now. The caller's, NULL if it is gone.
+ */
+static char *identity_of(pid_t pid)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/stat", pid), *text = NULL;
+	_cleanup_strv_ char **fields = NULL;
+	struct err err = ERR_INIT;
+	const char *after_name;
+
+	if (file_read(path, 4096, &text, NULL, &err) < 0)
+		return NULL;
+	after_name = strrchr(text, ')');
+	fields = str_words(after_name ? after_name + 1 : "");
+	return strv_len(fields) > 19 ? xasprintf("%d %s", pid, fields[19]) : NULL;
+}
+
+static int note_asked(const char *name, pid_t init, struct err *err)
+{
+	_cleanup_free_ char *path = note_path(name), *identity = identity_of(init);
+	_cleanup_free_ char *folder = xasprintf("%s/stopping", dirs_run());
+	int r = file_mkdirs(folder, 0700, err);
+
+	if (r < 0 || !identity)
+		return r;
+	return file_replace(path, identity, strlen(identity), 0600, err);
+}
+
+void lxc_handle_forget_asked(const char *name)
+{
+	_cleanup_free_ char *path = note_path(name);
+
+	(void)unlink(path);
+}
+
+bool lxc_handle_is_asked(struct lxc_container *c)
+{
+	_cleanup_free_ char *path = note_path(c->name), *noted = NULL, *now = NULL;
+	struct err err = ERR_INIT;
+
+	if (file_read(path, 4096, &noted, NULL, &err) < 0)
+		return false;
+	now = identity_of(lxc_handle_init(c));
+	return now && strcmp(now, noted) == 0;
+}
 
 /* A process whose root is the container's: what is left of it where LXC has lost sight of it (its
  * monitor was killed). 0 for none. */
@@ -131,6 +187,9 @@ static int stop_all(
 		if (init) { /* else it is just starting or just stopping */
 			strv_free(*groups);
 			*groups = cgroup_folders(init);
+			r = note_asked(c->name, init, err);
+			if (r < 0)
+				return r;
 			r = stop_init(c, rounds++ ? 0 : timeout, kill, err);
 		}
 		if (r < 0 || (r = lxc_handle_settle(c, init, err)) < 0)
@@ -157,5 +216,7 @@ int lxc_handle_stop(const char *name, usec_t timeout, bool kill, struct err *err
 	cancel_shield();
 	r = stop_all(c, timeout, kill, &groups, err);
 	cancel_unshield();
+	if (r >= 0 || !kill) /* it is gone, or it was only asked and runs on */
+		lxc_handle_forget_asked(name);
 	return r < 0 ? r : prove_stopped(name, groups, err);
 }

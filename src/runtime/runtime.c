@@ -198,8 +198,8 @@ int runtime_freeze(const char *name, bool on, struct err *err)
 	return r < 0 ? r : leave(what, name, driver->freeze(name, on, err), err);
 }
 
-int runtime_exec(
-	const char *name, char *const *argv, const int fds[3], int *ret_status, struct err *err)
+int runtime_exec_until(const char *name, char *const *argv, const int fds[3], usec_t deadline,
+	int *ret_status, struct err *err)
 {
 	int r = check_name(name, err);
 
@@ -207,7 +207,14 @@ int runtime_exec(
 		return r;
 	if (!argv || !argv[0])
 		return err_set(err, ERR_INVALID, "no program to run in container %s", name);
-	return leave("enter", name, driver->exec(name, argv, fds, ret_status, err), err);
+	r = driver->exec(name, argv, fds, deadline, ret_status, err);
+	return leave("enter", name, r, err);
+}
+
+int runtime_exec(
+	const char *name, char *const *argv, const int fds[3], int *ret_status, struct err *err)
+{
+	return runtime_exec_until(name, argv, fds, CLOCK_NEVER, ret_status, err);
 }
 
 int runtime_preflight(const struct container *c, struct err *err)

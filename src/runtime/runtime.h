@@ -44,8 +44,8 @@ struct runtime_driver {
 	int (*start)(const char *name, usec_t timeout, struct err *err);
 	int (*stop)(const char *name, usec_t timeout, bool kill, struct err *err);
 	int (*freeze)(const char *name, bool on, struct err *err);
-	int (*exec)(const char *name, char *const *argv, const int fds[3], int *ret_status,
-		struct err *err);
+	int (*exec)(const char *name, char *const *argv, const int fds[3], usec_t deadline,
+		int *ret_status, struct err *err);
 	bool (*harmless)(const char *key, const char *value, const char **ret_reason);
 	/* Why it reaches out by other things than options, a clause in static storage, or NULL. */
 	const char *(*reaches_out)(const struct container *c);
@@ -80,8 +80,9 @@ int runtime_guard(const char *name, bool on, struct err *err) _must_use_; /* ide
 /* ret_init may be NULL; 0 where there is no init. */
 int runtime_state(
 	const char *name, enum ct_state *ret, pid_t *ret_init, struct err *err) _must_use_;
-/* 0: running; already running is fine. -ERR_DENIED: the guard says no. -ERR_TIMEOUT: it may still
- * come up, stop it. */
+/* 0: running; already running is fine, but one that runtime_stop has asked to stop, and was killed
+ * or crashed over, is stopped for good first. -ERR_DENIED: the guard says no. -ERR_TIMEOUT: it may
+ * still come up, stop it. */
 int runtime_start(const char *name, usec_t timeout, struct err *err) _must_use_;
 /* Asks the init, waits timeout, then kills if kill (else -ERR_TIMEOUT). 0 only when it is proven
  * stopped: no init, nothing in its control groups, no process in its files. Cancelled before it
@@ -90,9 +91,11 @@ int runtime_stop(const char *name, usec_t timeout, bool kill, struct err *err) _
 int runtime_freeze(const char *name, bool on, struct err *err) _must_use_; /* idempotent */
 /* Runs a program inside, as the container's root, with these three descriptors (-1: /dev/null);
  * cancelling kills it. *ret_status is its wait status. */
-/* As root, with PATH, HOME=/root and our TERM; ret_status is the wait status. */
 int runtime_exec(const char *name, char *const *argv, const int fds[3], int *ret_status,
 	struct err *err) _must_use_;
+/* The same until deadline: then it is killed, -ERR_TIMEOUT. */
+int runtime_exec_until(const char *name, char *const *argv, const int fds[3], usec_t deadline,
+	int *ret_status, struct err *err) _must_use_;
 /* What this node cannot give the container: missing bridges, CPUs, id ranges, controllers. Errors
  * name the thing. */
 int runtime_preflight(const struct container *c, struct err *err) _must_use_;

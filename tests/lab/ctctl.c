@@ -1,15 +1,18 @@
 /*
  * ctctl: the runtime's front by hand, for tests in a node: one call, its result as JSON or a word,
- *its error as "ctctl: CODE: TEXT" and the code's exit status.
+ * its error as "ctctl: CODE: TEXT" and the code's exit status.
  *
  *	ctctl list | path
  *	ctctl exists|load|state|publish|withdraw|undefine|guard|unguard|freeze|thaw NAME
  *	ctctl start NAME [SECONDS]
  *	ctctl stop NAME [SECONDS [nokill]]
- *	ctctl exec NAME PROGRAM ARG...		standard input and output are the program's
- *	ctctl define|stage|stage-allowed FOLDER	a container on standard input; its volumes are
- *FOLDER/VOLUME ctctl preflight				a container on standard input ctctl idmap
- *RANGE...
+ *	ctctl exec NAME PROGRAM ARG...
+ *	ctctl exec-until NAME SECONDS PROGRAM ARG...
+ *	ctctl define|stage|stage-allowed FOLDER		its volumes are FOLDER/VOLUME
+ *	ctctl preflight
+ *	ctctl idmap RANGE...
+ *
+ * define, stage and preflight read a container from the first line of standard input.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,6 +149,15 @@ static int cmd_exec(char **args)
 	return r;
 }
 
+static int cmd_exec_until(char **args)
+{
+	static const int fds[] = {0, 1, 2};
+	int status;
+
+	return runtime_exec_until(
+		args[0], args + 2, fds, clock_deadline(seconds(args[1], 1)), &status, &err);
+}
+
 static int read_container(struct container **ret)
 {
 	_cleanup_json_ json_t *v = NULL;
@@ -231,6 +243,7 @@ static const struct {
 	{"start", 1, cmd_start},
 	{"stop", 1, cmd_stop},
 	{"exec", 2, cmd_exec},
+	{"exec-until", 3, cmd_exec_until},
 	{"define", 1, cmd_define},
 	{"stage", 1, cmd_stage},
 	{"stage-allowed", 1, cmd_stage_allowed},

@@ -64,7 +64,7 @@ counts() { # NODE NAME
 	[ "$(counter_lines "$1" "$2")" -gt "$before" ] && echo yes || echo no
 }
 
-plan 77
+plan 81
 BUILD='' lab_up
 for n in a b; do
 	on $n sh -c 'cat >/usr/local/bin/ctctl && chmod 755 /usr/local/bin/ctctl' <"$ctctl"
@@ -108,6 +108,10 @@ on a sh -c 'ctctl exec c1 sleep 1000 2>/dev/null & sleep 0.3; kill -TERM $!; wai
 is "$status" 16 "cancelling ends it"
 is "$(ct a exec c1 sh -c 'ps | grep -c "[s]leep 1000" || true')" 0 "and the program inside"
 
+is "$(on a sh -c 'ctctl exec-until c1 1 sleep 1000 2>&1; ctctl exec c1 ps | grep -c "[s]leep 1000"')" \
+	'ctctl: timeout: enter container c1 (lxc): "sleep" has not ended in time
+0' "and so does a deadline"
+
 # --- freeze
 ok "it freezes" ct a freeze c1
 like "$(ct a state c1) $(counts a c1)" '^frozen [1-9][0-9]* no$' "it is frozen and does nothing"
@@ -140,6 +144,26 @@ wait_counter a c1 1
 like "$(why a stop c1 20 nokill)" '^ctctl: state: .*it rebooted instead of stopping' "one that reboots has not stopped"
 ok "it is killed when that is wanted" ct a stop c1 20
 is "$(ct a state c1)" "stopped 0" "and does not come back"
+
+# Who asks may be killed before the answer: the container is between running and stopped, then.
+cat <<'SLOW' | on a sh -c 'cat >/root/slow'
+cp /root/c1.config /var/lib/lxc/c1/config
+ctctl start c1
+ctctl exec c1 sh -c 'kill -0 1'
+ctctl stop c1 &
+sleep 0.3
+kill -9 $!
+ctctl state c1
+ctctl start c1
+ctctl state c1
+sleep 3
+ctctl state c1
+SLOW
+states=$(on a sh /root/slow 2>&1 | cut -d' ' -f2 | tr '\n' ' ')
+is "$(echo "$states" | awk '{ print ($1 != $2 && $2 == $3 && $3 > 0) ? "yes" : $0 }')" yes \
+	"starting it then waits until it is gone, and starts it anew"
+is "$(on a ls /run/wherry/stopping)" "" "and nothing is noted any more"
+ct a stop c1
 
 # A monitor that dies takes the container along, unless told not to: then LXC knows nothing of it.
 on a sh -c 'echo ::shutdown:/bin/poweroff -f >>/var/lib/lxc/c1/rootfs/etc/inittab
@@ -217,6 +241,7 @@ is "$(ct b exec mapped sh -c 'stat -c %u:%g /srv/data/file; cat /srv/data/file')
 kept" "with its second volume, and the ids in it"
 is "$(on b stat -c '%U:%g %a' /var/lib/lxc/mapped /var/lib/lxc/priv | tr '\n' ' ')" \
 	"root:$b_base 750 root:0 770 " "only root and the container's root pass through its folder"
+is "$(on b stat -c '%U:%g %a' /srv/btrfs/mapped)" "root:$b_base 750" "also where its pool is elsewhere"
 ct b stop shifted
 ct b stop mapped
 
