@@ -104,7 +104,7 @@ ct_manifest() {
 	local node=$1 name=$2
 	shift 2
 	in_ct_ids "$node" "$name" /usr/lib/wherry-lab/manifest "$(ct_root "$node" "$name")" \
-		srv dev proc sys run tmp var/log var/lib/systemd etc/machine-id "$@"
+		srv dev proc sys run tmp var/log var/tmp var/lib/systemd etc/machine-id "$@"
 }
 
 # counter_lines NODE NAME: how far the container's counter is on disk.
@@ -134,9 +134,10 @@ counter_holes() {
 trust() {
 	local from=$1 to=$2
 	shift 2
-	on "$from" wherry send key gen
+	on "$from" wherry --quiet send key gen
 	# shellcheck disable=SC2016 # the node's shell
-	on "$from" sh -c 'cat "$(wherry send key path public)"' | on "$to" wherry receive authorized-keys add "$from" "$@"
+	on "$from" sh -c 'cat "$(wherry send key path public)"' |
+		on "$to" wherry --quiet receive authorized-keys add "$from" "$@"
 	on "$from" sh -c "ssh-keyscan -t ed25519 $to 2>/dev/null >>/var/lib/wherry/send-receive/known_hosts"
 }
 
@@ -150,6 +151,15 @@ refusal() {
 	else
 		echo "$text"
 	fi
+}
+
+# own_ids NODE...: what arrives there gets the node's own ids.
+own_ids() {
+	local n
+	for n in "$@"; do
+		printf '[receive]\nidmap = b 0 %s 65536\n' "$(on "$n" sed -n 's/^root:\([0-9]*\):.*/\1/p' /etc/subuid)" |
+			on "$n" tee -a /etc/wherry/wherry.conf >/dev/null
+	done
 }
 
 # traces NODE NAME: everything on the node that belongs to a container of that name or to any that is arriving.
