@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,13 +66,22 @@ static int copy_data(struct copy *c)
 	return 0;
 }
 
+/* A range of a file over itself would go on for ever, copying what it has just written. */
+static bool overlaps(const struct copy *c, const struct stat *src, const struct stat *dst)
+{
+	off_t len = c->end - c->at;
+
+	return src->st_dev == dst->st_dev && src->st_ino == dst->st_ino && c->shift < len &&
+	       c->shift > -len;
+}
+
 static int copy(struct copy *c)
 {
-	struct stat st;
+	struct stat src, dst;
 
-	if (fstat(c->src, &st) < 0)
+	if (fstat(c->src, &src) < 0 || fstat(c->dst, &dst) < 0)
 		return -1;
-	if (st.st_size < c->end) {
+	if (src.st_size < c->end || overlaps(c, &src, &dst)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -83,10 +93,10 @@ static int copy(struct copy *c)
 		if (copy_hole(c) < 0 || copy_data(c) < 0)
 			return -1;
 	}
-	if (fstat(c->dst, &st) < 0)
+	if (fstat(c->dst, &dst) < 0)
 		return -1;
 	/* The range may have ended in a hole. */
-	return st.st_size < c->end + c->shift ? ftruncate(c->dst, c->end + c->shift) : 0;
+	return dst.st_size < c->end + c->shift ? ftruncate(c->dst, c->end + c->shift) : 0;
 }
 
 int btrfs_clone(int src, uint64_t src_at, int dst, uint64_t dst_at, uint64_t len)

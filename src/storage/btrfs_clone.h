@@ -7,5 +7,6 @@
 
 #include <stdint.h>
 
-/* -1 with errno; EINVAL when the source ends before. All sums must fit into an off_t. */
+/* -1 with errno; EINVAL when the source ends before, or the two overlap. All sums must fit into an
+ * off_t. */
 int btrfs_clone(int src, uint64_t src_at, int dst, uint64_t dst_at, uint64_t len);

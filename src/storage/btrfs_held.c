@@ -12,6 +12,9 @@
 #include "base/alloc.h"
 #include "base/beneath.h"
 
+/* The flags that new things take over from their folder. */
+#define INHERITED (FS_NOCOW_FL | FS_COMPR_FL | FS_NOCOMP_FL)
+
 static uint32_t hash_of(const char *path)
 {
 	uint32_t h = 2166136261u; /* FNV-1a */
@@ -105,7 +108,7 @@ static bool is_plain(int fd)
 
 	return fgetxattr(fd, "system.posix_acl_default", NULL, 0) < 0 &&
 	       fgetxattr(fd, "btrfs.compression", NULL, 0) < 0 &&
-	       (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & ~(int)FS_INDEX_FL));
+	       (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & INHERITED));
 }
 
 int held_folder(struct held_set *s, const char *path, struct held **ret)

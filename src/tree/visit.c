@@ -199,9 +199,8 @@ static int send_small(struct file *f, struct err *err)
 		return r;
 	op_u64(&s->out, ATTR_SIZE, f->c.sent);
 	op_end(&s->out);
-	if (same_inode && !(f->old->flags & (INDEX_F_PARTIAL | INDEX_F_SPARSE)) &&
-		f->old->size == f->new.size && digest_eq(&f->old->content, &f->c.sum) &&
-		!f->c.short_read) {
+	if (same_inode && !(f->old->flags & INDEX_F_PARTIAL) && f->old->size == f->new.size &&
+		digest_eq(&f->old->content, &f->c.sum) && !f->c.short_read) {
 		s->out.len = start; /* the content is there */
 		f->c.sent = 0;
 	}
@@ -262,14 +261,6 @@ static void meta_op(struct visit *v, const char *name)
 	op_end(b);
 }
 
-/* The number of blocks tells in the simple cases only: attributes can have some, too. */
-static bool has_hole(int fd, uint64_t size, uint64_t blocks)
-{
-	if (blocks * 512 < size)
-		return true;
-	return size > 4096 && lseek(fd, 0, SEEK_HOLE) < (off_t)size;
-}
-
 static int send_file(struct visit *v, const struct list_item *i, const char *name, int fd,
 	const struct index_entry *old, struct err *err)
 {
@@ -278,11 +269,10 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 		.old = old,
 		.c = {.fd = fd, .size = s->e.size, .out = &s->out, .more = content_more, .ctx = s}};
 	uint64_t at = sender_offset(s);
-	bool sent, sparse = has_hole(fd, s->e.size, i->blocks);
+	bool sent, sparse = i->blocks * 512 < s->e.size;
 	int r;
 
 	describe(v, name, &f.new);
-	f.new.flags |= sparse ? INDEX_F_SPARSE : 0;
 	r = s->e.size <= INLINE_MAX && !sparse ? send_small(&f, err) : send_large(&f, err);
 	if (r >= 0)
 		r = check_unchanged(&f, fd, err);
