@@ -19,6 +19,7 @@ struct calling {
 	json_t *items;
 	uint64_t job;
 	bool cancelled; /* ^C once */
+	bool ended;	/* the last message has come */
 };
 
 static void on_progress(void *ctx, const struct progress_event *ev)
@@ -49,6 +50,11 @@ static void on_item(void *ctx, const json_t *item)
 	struct calling *c = ctx;
 
 	json_array_append(c->items, (json_t *)(uintptr_t)item);
+}
+
+static void on_end(void *ctx)
+{
+	((struct calling *)ctx)->ended = true;
 }
 
 /* What ^C means: a query just ends, a job is asked to cancel and undo, the second time left alone.
@@ -83,36 +89,41 @@ static int wait_result(struct calling *c, int sock, int r, const struct local_ha
 	return r;
 }
 
+/* 1: the connection was lost again, or there is none. */
+static int attach_once(
+	struct calling *c, const struct local_handler *h, json_t **ret, struct err *err)
+{
+	_cleanup_close_ int sock = -1;
+	json_t *args;
+	int r = local_connect(local_socket(), &sock, err);
+
+	if (r < 0)
+		return 1;
+	args = json_object();
+	json_put_u64(args, "job", c->job);
+	r = local_call(sock, "job.attach", args, NULL, 0, h, ret, err);
+	r = wait_result(c, sock, r, h, ret, err);
+	return c->ended || r == -ERR_CANCELLED ? r : 1;
+}
+
 /* The daemon went away under a job, which goes on: the next daemon knows it too. */
 static int attach_again(
 	struct calling *c, const struct local_handler *h, json_t **ret, struct err *err)
 {
-	usec_t deadline = clock_deadline(DAEMON_BACK);
+	usec_t since = clock_now(); /* nobody is there */
 	struct err why = *err;
 
-	while (clock_now() < deadline && !cancel_requested()) {
-		_cleanup_close_ int sock = -1;
-		json_t *args;
-		int r = local_connect(local_socket(), &sock, err);
+	while (clock_now() < since + DAEMON_BACK && !cancel_requested()) {
+		usec_t began = clock_now();
+		int r = attach_once(c, h, ret, err);
 
-		if (r < 0) {
-			clock_sleep(USEC_PER_SEC / 5);
-			continue;
-		}
-		args = json_object();
-		json_put_u64(args, "job", c->job);
-		r = local_call(sock, "job.attach", args, NULL, 0, h, ret, err);
-		return wait_result(c, sock, r, h, ret, err);
+		if (r <= 0)
+			return r;
+		if (clock_now() > began + USEC_PER_SEC) /* somebody was */
+			since = clock_now();
+		clock_sleep(USEC_PER_SEC / 5);
 	}
 	return err_copy(err, &why);
-}
-
-static bool has_ended(int sock)
-{
-	_cleanup_json_ json_t *msg = NULL;
-	struct err ignored = ERR_INIT;
-
-	return local_recv(sock, &msg, NULL, NULL, &ignored) < 0 || !msg;
 }
 
 int call_daemon(struct cli *cli, const char *name, json_t *args, const int *fds, size_t n_fds,
@@ -123,7 +134,8 @@ int call_daemon(struct cli *cli, const char *name, json_t *args, const int *fds,
 		.line = on_line,
 		.job = on_job,
 		.item = on_item,
-		.ctx = &c};
+		.ctx = &c,
+		.end = on_end};
 	_cleanup_json_ json_t *result = NULL, *items = c.items;
 	_cleanup_close_ int sock = -1;
 	int r = local_connect(local_socket(), &sock, err);
@@ -137,7 +149,7 @@ int call_daemon(struct cli *cli, const char *name, json_t *args, const int *fds,
 		c.job = json_get_u64(args, "job", 0);
 	r = local_call(sock, name, args, fds, n_fds, &h, &result, err);
 	r = wait_result(&c, sock, r, &h, &result, err);
-	if (r == -ERR_UNKNOWN && c.job && has_ended(sock))
+	if (r < 0 && c.job && !c.ended && r != -ERR_CANCELLED)
 		r = attach_again(&c, &h, &result, err);
 	bar_end(&c.bar);
 	if (r < 0)

@@ -259,6 +259,8 @@ static int dispatch(
 		return err_set(err, ERR_UNKNOWN,
 			"wherryd said something that cannot be understood (is it of another "
 			"version?); `wherry job list` shows the outcome");
+	if (h && h->end && (str_eq(kind, "error") || str_eq(kind, "result")))
+		h->end(h->ctx);
 	if (str_eq(kind, "error")) {
 		local_error_from(v, err);
 		return -(int)err->code;

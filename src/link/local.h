@@ -45,6 +45,8 @@ struct local_handler { /* each may be NULL */
 	void (*job)(void *ctx, uint64_t id);
 	void (*item)(void *ctx, const json_t *item);
 	void *ctx;
+	void (*end)(
+		void *ctx); /* the result or error has come: the connection did not just break */
 };
 /* Sends the request and handles messages until the end. args (NULL: none) is stolen, fds stay the
  * caller's; h and ret_result may be NULL. An error of the other side becomes err. */

@@ -69,6 +69,7 @@ status 0" "its standard input is ours"
 is "$(says a wherry ct exec web sh -c 'kill -9 $$' | tail -n 1)" "status 137" "killed: as a shell says it"
 like "$(says a wherry ct exec web no-such-program)" 'status [1-9]' "what is not there does not run"
 like "$(says a wherry ct exec nobody true)" "nobody.*status 3" "nor where no container is"
+# shellcheck disable=SC2016 # the shell in the container expands it
 like "$(terminal a 'TERM=vt220 wherry ct exec web sh -c "test -t 0 && test -t 1 && echo \$TERM"')" '^vt220' \
 	"on a terminal, it has one"
 like "$(terminal a 'wherry ct exec web sh -c "ls -l /proc/self/fd/0"')" '/dev/pts/' "... which is a pty"
