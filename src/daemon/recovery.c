@@ -26,13 +26,58 @@ static void later(struct server *s)
 		s->event, &r->timer, CLOCK_MONOTONIC, r->backoff, USEC_PER_SEC, on_timer, s);
 }
 
+static int call_worker(struct server *s, const char *name, json_t *args, struct task **ret)
+{
+	json_t *request = json_object();
+	struct err err = ERR_INIT;
+	int r;
+
+	json_put_str(request, "call", name);
+	json_put_str(request, "who", "wherryd");
+	json_object_set_new(request, "args", args);
+	r = task_start(s, call_find(name), request, NULL, 0, ret, &err);
+	if (r < 0)
+		log_error("cannot look after what was left half done: %s", err.text);
+	return r;
+}
+
+/* One that failed may have left something to look after; not at once, or it would go round. */
+static void on_resumed(struct task *t, const json_t *result)
+{
+	if (!result && !t->server->recovery.timer)
+		later(t->server);
+}
+
+/* A send may take hours: it goes on as a job, and recovery of others waits for none. */
+static int resume(struct server *s, const json_t *cts)
+{
+	size_t i;
+	json_t *ct;
+	int failed = 0;
+
+	json_array_foreach(cts, i, ct)
+	{
+		json_t *args = json_object();
+		struct task *t;
+
+		json_put_str(args, "ct", json_string_value(ct));
+		if (call_worker(s, "ct.send.resume", args, &t) < 0)
+			failed = -1;
+		else
+			t->done = on_resumed;
+	}
+	return failed;
+}
+
 /* A recovery that failed is tried again too. */
 static void on_done(struct task *t, const json_t *result)
 {
 	struct server *s = t->server;
-	uint64_t pending = result ? json_get_u64(result, "pending", 0) : 1;
+	bool pending = !result || json_get_u64(result, "pending", 0);
 
 	s->recovery.task = NULL;
+	if (result && resume(s, json_object_get(result, "resume")) < 0)
+		pending = true;
 	if (s->recovery.again) {
 		s->recovery.again = false;
 		start(s);
@@ -45,18 +90,10 @@ static void on_done(struct task *t, const json_t *result)
 
 static void start(struct server *s)
 {
-	const struct call *call = call_find("recover");
-	json_t *request = json_object();
-	struct err err = ERR_INIT;
-
 	sd_event_source_disable_unref(s->recovery.timer);
 	s->recovery.timer = NULL;
-	json_put_str(request, "call", call->name);
-	json_put_str(request, "who", "wherryd");
-	json_object_set_new(request, "args", json_object());
-	if (task_start(s, call, request, NULL, 0, &s->recovery.task, &err) < 0) {
+	if (call_worker(s, "recover", json_object(), &s->recovery.task) < 0) {
 		s->recovery.task = NULL;
-		log_error("cannot look after what was left half done: %s", err.text);
 		later(s);
 		return;
 	}

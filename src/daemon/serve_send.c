@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "daemon/serve.h"
+#include "move/recover.h"
 #include "move/send.h"
 #include "node/transfer.h"
 
@@ -130,6 +131,15 @@ int serve_ct_send_status(struct serve *s, json_t **ret, struct err *err)
 	int r = read_args(s, &o, err);
 
 	return r < 0 ? r : send_status(&s->move, args.ct, ret, err);
+}
+
+/* The daemon's: recovery has found that a send is to go on. */
+int serve_ct_send_resume(struct serve *s, json_t **ret, struct err *err)
+{
+	struct send_opts o;
+	int r = read_args(s, &o, err);
+
+	return r < 0 ? r : recover_send(&s->move, args.ct, ret, err);
 }
 
 /* The older name for both: the first time the base copy, later what has changed. */

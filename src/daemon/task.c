@@ -167,7 +167,8 @@ static void on_message(struct task *t, const json_t *msg)
 	if (!t->ended)
 		return;
 	end_clients(t);
-	if (str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN)))
+	/* Not of recovery's own, which comes back by itself. */
+	if (!(t->flags & CALL_DAEMON) && str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN)))
 		recovery_run(t->server);
 }
 
@@ -211,7 +212,7 @@ static void lost(struct task *t, const struct err *why)
 	for (size_t i = 0; i < t->clients.n; i++)
 		client_send_error(t->clients.v[i], &err);
 	end_clients(t);
-	if (t->flags & (CALL_JOB | CALL_RECEIVE))
+	if (t->flags & (CALL_JOB | CALL_RECEIVE) && !(t->flags & CALL_DAEMON))
 		recovery_run(t->server);
 }
 

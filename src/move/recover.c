@@ -16,7 +16,7 @@
 
 struct recovery {
 	struct move_ctx *m;
-	json_t *recovered;
+	json_t *recovered, *resume;
 	uint64_t pending;
 };
 
@@ -38,31 +38,41 @@ static void still_pending(struct recovery *x, const struct transfer *t, const st
 	log_warning("container '%s': %s", t->ct, e->text);
 }
 
-/* What a one-shot send was doing goes on, but not for ever. */
-static int go_on(struct recovery *x, struct sending *s, struct err *err)
+/* What a one-shot send was doing goes on, but not here: it may take hours, and others wait. */
+static int go_on(struct recovery *x, const struct sending *s)
 {
-	uint64_t n = json_get_u64(s->t->facts, "recoveries", 0) + 1;
-	_cleanup_json_ json_t *result = NULL;
+	json_array_append_new(x->resume, json_string(s->t->ct));
+	return 0;
+}
+
+static int give_up(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
+{
 	struct send_opts o;
-	char ct[65];
+
+	send_opts_init(&o);
+	move_say(m, "container '%s': its send was taken up %d times in vain, it is cancelled", ct,
+		RECOVERIES_MAX);
+	return send_cancel(m, ct, &o, ret, err);
+}
+
+int recover_send(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	struct send_opts o;
+	uint64_t n;
 	int r;
 
-	if (n <= RECOVERIES_MAX) {
-		r = transfer_fact(x->m->st, s->t, "recoveries", json_integer((json_int_t)n), err);
-		if (r >= 0)
-			r = send_continue(s, &result, err);
-		if (r >= 0)
-			note(x, s->t, "its send went on and is finished");
-		return r;
-	}
-	snprintf(ct, sizeof(ct), "%s", s->t->ct);
-	close(s->lock);
-	s->lock = -1;
 	send_opts_init(&o);
-	r = send_cancel(x->m, ct, &o, &result, err);
-	if (r >= 0)
-		note(x, s->t, "its send was given up and cancelled");
-	return r;
+	r = sending_open(m, ct, &o, &s, err);
+	if (r < 0)
+		return r;
+	n = json_get_u64(s->t->facts, "recoveries", 0) + 1;
+	if (n > RECOVERIES_MAX && s->t->phase < TRANSFER_COMMITTED) {
+		close(TAKE_FD(s->lock));
+		return give_up(m, ct, ret, err);
+	}
+	r = transfer_fact(m->st, s->t, "recoveries", json_integer((json_int_t)n), err);
+	return r < 0 ? r : send_continue(s, ret, err);
 }
 
 static int recover_committed(struct recovery *x, struct sending *s, struct err *err)
@@ -77,7 +87,7 @@ static int recover_committed(struct recovery *x, struct sending *s, struct err *
 		outcome == HANDOVER_DONE ? "it runs on the destination"
 					 : "the destination gave it back");
 	if (outcome == HANDOVER_DONE && json_get_bool(s->t->opts, "now", false))
-		return go_on(x, s, err);
+		return go_on(x, s);
 	return 0;
 }
 
@@ -100,7 +110,7 @@ static int recover_before_commit(
 			return r;
 	}
 	if (json_get_bool(s->t->opts, "now", false))
-		return go_on(x, s, err);
+		return go_on(x, s);
 	if (s->t->phase != TRANSFER_NEW)
 		return 0;
 	/* The first step broke off: nothing is reserved that could be gone on with. */
@@ -132,7 +142,7 @@ static int recover_open_source(struct recovery *x, const struct transfer *t, str
 	if (s->t->phase < TRANSFER_COMMITTED)
 		return recover_before_commit(x, s, &own, err);
 	if (s->t->phase == TRANSFER_DONE && json_get_bool(s->t->opts, "now", false))
-		return go_on(x, s, err);
+		return go_on(x, s);
 	return 0;
 }
 
@@ -239,7 +249,7 @@ static void sweep_pools(struct move_ctx *m)
 
 int recover_all(struct move_ctx *m, json_t **ret, struct err *err)
 {
-	struct recovery x = {.m = m, .recovered = json_array()};
+	struct recovery x = {.m = m, .recovered = json_array(), .resume = json_array()};
 	struct transfer_vec all = {0};
 	int r;
 
@@ -255,8 +265,10 @@ int recover_all(struct move_ctx *m, json_t **ret, struct err *err)
 	transfer_vec_free(&all);
 	if (r < 0) {
 		json_decref(x.recovered);
+		json_decref(x.resume);
 		return r;
 	}
-	*ret = json_pack("{s:I,s:o}", "pending", (json_int_t)x.pending, "recovered", x.recovered);
+	*ret = json_pack("{s:I,s:o,s:o}", "pending", (json_int_t)x.pending, "recovered",
+		x.recovered, "resume", x.resume);
 	return 0;
 }

@@ -51,7 +51,7 @@ leftovers() {
 	on b sh -c 'ls -A /var/lib/lxc/.wherry/staged /var/lib/wherry/transfer 2>/dev/null | grep -v : || true; ls -A /var/lib/lxc/web 2>/dev/null'  || true
 }
 
-plan 31
+plan 32
 lab_up
 make_ct a web --busybox
 on a dd if=/dev/urandom of="$(ct_root a web)/srv/big" bs=1M count=48 status=none
@@ -138,5 +138,6 @@ like "$(cat "$out/lost")" "the worker of job $n .ct.send. died, its outcome is u
 wait_for 60 nothing_open b
 wait_for 60 nothing_open a
 like "$(on b wherry job show "$n")" 'State: lost' "the record says so"
-is "$(running_on web)" a "recovery has gone on with the send"
+like "$(on b wherry job list)" 'done +ct.send.resume +web +wherryd' "recovery has gone on with the send, in a job"
+is "$(running_on web)" a "so it has moved"
 is "$(on b ls -A /var/lib/lxc | grep -c web || true)" 0 "to its end: it is not here any more"

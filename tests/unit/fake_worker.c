@@ -9,6 +9,7 @@
  *	mute	ends without an answer
  *	fds	the number of descriptors that came
  *
+ * Recovery wants to resume the container "web" once if there is a file WHERRY_RUN_DIR/resume.
  * Marks are lines in WHERRY_RUN_DIR/marks.
  */
 #include <fcntl.h>
@@ -87,9 +88,12 @@ static void do_wait(struct report *r)
 
 static void do_recover(struct report *r)
 {
+	_cleanup_free_ char *path = xasprintf("%s/resume", dirs_run());
 	json_t *result = json_object();
 
 	mark("recover", "");
+	if (unlink(path) == 0)
+		json_object_set_new(result, "resume", json_pack("[s]", "web"));
 	json_put_u64(result, "pending", 0);
 	report_result(r, result);
 }

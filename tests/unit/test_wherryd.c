@@ -387,6 +387,23 @@ static void test_death_of_a_worker(void **state)
 	close(sock);
 }
 
+/* What recovery can't do in a moment becomes a job. */
+static void test_recovery_resumes(void **state)
+{
+	_cleanup_free_ char *path = xasprintf("%s/run/resume", dir);
+	FILE *f;
+	int sock;
+
+	wait_marks("recover", 1);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	sock = open_call("ct.send", args_of("die", 0, 0, 46));
+	expect_error(sock, ERR_UNKNOWN, "job 46");
+	close(sock);
+	wait_marks("ct.send.resume", 1);
+}
+
 static void test_daemon_is_killed(void **state)
 {
 	int sock = open_call("ct.send", args_of("wait", 0, 0, 45));
@@ -554,6 +571,7 @@ int main(void)
 		TEST(test_job_outlives_its_caller),
 		TEST(test_query_ends_with_its_caller),
 		TEST(test_death_of_a_worker),
+		TEST(test_recovery_resumes),
 		TEST(test_daemon_is_killed),
 		TEST(test_one_daemon_only),
 		TEST(test_flood_of_connections),
