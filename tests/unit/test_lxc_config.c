@@ -7,7 +7,7 @@
 #include "runtime/lxc_render.h"
 
 /* lxc/NAME.conf is read as LXC would, and must give the model of lxc/NAME.json. */
-static const char *const golden[] = {"busybox", "debian", "userns", "lxc2", "nasty"};
+static const char *const golden[] = {"busybox", "debian", "userns", "lxc2", "network", "nasty"};
 
 static const struct lxc_place here = {.lxcpath = "/var/lib/lxc", .name = "web"};
 static const struct lxc_place here_v2 = {.lxcpath = "/var/lib/lxc", .name = "web", .unified = true};
