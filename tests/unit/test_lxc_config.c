@@ -258,6 +258,16 @@ static void test_volumes(void **state)
 	}
 }
 
+/* Beside a root that lies in nobody's folder in particular, there may be anything. */
+static void test_foreign_folder(void **state)
+{
+	_cleanup_container_ struct container *c = parse(
+		"lxc.rootfs.path = /srv/rootfs\nlxc.mount.entry = /srv/db srv none bind\n");
+
+	assert_int_equal(c->volumes.n, 1);
+	assert_int_equal(c->refused.n, 1);
+}
+
 /* A volume's ids must be mapped like the root's, and no file may travel twice. */
 static void test_volumes_together(void **state)
 {
@@ -373,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_volumes),
+		cmocka_unit_test(test_foreign_folder),
 		cmocka_unit_test(test_volumes_together),
 		cmocka_unit_test(test_order_of_mounts),
 		cmocka_unit_test(test_guard),
