@@ -12,6 +12,11 @@
 #include "base/str.h"
 #include "tree/tree.h"
 
+#define TRIES_MAX     50
+#define TRY_PAUSE     (100 * USEC_PER_MSEC)
+#define TRY_PAUSE_MAX (2 * USEC_PER_SEC)
+#define MOVED_ENOUGH  (UINT64_C(1) << 20)
+
 /* What one stream carries. */
 struct leg {
 	struct volume *v;
@@ -184,26 +189,42 @@ static int stream_leg(struct sending *s, const struct leg *l, struct err *err)
 	return 0;
 }
 
+/* After a lost connection: is another try worth it? Data that moved renews the patience, but not
+ * while the container is down, and a connection that always breaks at the same place is not tried
+ * for ever. */
+static bool try_again(
+	const struct leg *l, usec_t patience, uint64_t moved, unsigned tries, usec_t *deadline)
+{
+	if (clock_now() >= *deadline || tries >= TRIES_MAX)
+		return false;
+	if (!l->final && moved >= MOVED_ENOUGH)
+		*deadline = clock_deadline(patience);
+	return true;
+}
+
 /* A broken stream goes on where it stopped: the destination's record and the source's index say
  * where. */
 static int stream_leg_patiently(
 	struct sending *s, const struct leg *l, usec_t patience, struct err *err)
 {
 	usec_t deadline = clock_deadline(patience);
-	int r, again = 0;
+	bool again = false;
 
-	for (;;) {
+	for (unsigned tries = 1;; tries++) {
 		uint64_t before = s->bytes;
+		int r;
 
 		err_clear(err);
 		r = stream_leg(s, l, err);
-		if ((r == -ERR_CORRUPT || (r == -ERR_STATE && !l->native)) && again++ == 0)
-			continue; /* once more from what both agree on: the start */
-		if (!peer_link_lost(r) || clock_now() >= deadline)
+		if ((r == -ERR_CORRUPT || (r == -ERR_STATE && !l->native)) && !again) {
+			again = true; /* once more from what both agree on: the start */
+			continue;
+		}
+		if (!peer_link_lost(r) ||
+			!try_again(l, patience, s->bytes - before, tries, &deadline))
 			return r;
-		if (s->bytes > before) /* it moved: the patience begins anew */
-			deadline = clock_deadline(patience);
 		move_say(s->m, "connection to %s lost (%s), trying again", s->t->peer, err->text);
+		clock_sleep(MIN(tries * TRY_PAUSE, TRY_PAUSE_MAX));
 		r = peer_reconnect(s->peer, deadline, err);
 		if (r < 0)
 			return r;
