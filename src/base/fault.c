@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/num.h"
@@ -80,11 +79,12 @@ static int fail_with(int errnum, const char *name, struct err *err)
 	return err_errno(err, "fault point %s", name);
 }
 
-/* Until a test that has meanwhile done something from outside makes the file again. */
+/* Until a test that has meanwhile done something from outside makes the file again; that it is gone
+ * then tells the test. Nothing else ends it, no cancel either. */
 static void hold(const char *path)
 {
-	while (!path || access(path, F_OK) < 0)
-		clock_sleep(10 * USEC_PER_MSEC);
+	while (!path || unlink(path) < 0)
+		usleep(10000);
 }
 
 static int act(const char *name, const char *action, const char *path, struct err *err)

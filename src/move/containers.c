@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "move/places.h"
 #include "node/ownership.h"
@@ -335,6 +336,11 @@ int containers_own(struct move_ctx *m, const char *ct, bool force, json_t **ret,
 		r = own_get(m->st, ct, &own, err);
 	if (r < 0)
 		return r;
+	if (force)
+		log_warning(
+			"container '%s': %s took it by force: it belongs to this node now, whoever "
+			"else may run it",
+			ct, m->who ? m->who : "?");
 	o = json_object();
 	json_put_str(o, "name", ct);
 	json_put_str(o, "own", own_kind_name(own.kind));

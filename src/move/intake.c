@@ -211,6 +211,18 @@ static int make_volume(struct volume *v, json_t *f, struct receiving *r, struct 
 	return transfer_save(r->m->st, r->t, err);
 }
 
+/* The operations say where they end, but only the stream's own end says that nothing was lost on
+ * the way, and only after it may the verb be answered. */
+static int expect_end(struct stream *in, struct err *err)
+{
+	char byte;
+	ssize_t n = stream_read(in, &byte, 1, err);
+
+	if (n > 0)
+		return err_set(err, ERR_PROTOCOL, "there are data behind the end of the tree");
+	return (int)n;
+}
+
 static int take_tree(
 	struct receiving *r, const struct intake *in, json_t *f, json_t **ret, struct err *err)
 {
@@ -238,6 +250,8 @@ static int take_tree(
 		.state_dir = state_dir};
 	json_object_del(f, "digest");
 	res = tree_receive(&a, verb_stream(r->verb, NULL), &result, err);
+	if (res >= 0)
+		res = expect_end(verb_stream(r->verb, NULL), err);
 	if (res >= 0) {
 		digest = hex(&result.digest);
 		if (in->final)
