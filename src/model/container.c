@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "model/wire.h"
 
-#define REASON_MAX	  256
+#define REASON_MAX 256
 
 struct container *container_new(const char *name)
 {
