@@ -35,6 +35,8 @@ static const struct {
 		"was not asked: ssh does not take an option of ssh_config or of ssh_option"},
 	{"Bad configuration option", ERR_INVALID,
 		"was not asked: ssh does not take an option of ssh_config or of ssh_option"},
+	{"UNKNOWN port", ERR_UNREACHABLE,
+		"cannot be reached: the connection was lost, or a jump host failed"},
 	{"kex_exchange_identification", ERR_UNREACHABLE,
 		"closed the connection before the login: is it overloaded, or a firewall in "
 		"between?"},
@@ -124,7 +126,7 @@ int ssh_refusal(const char *text, const char *where, const char *fingerprint, st
 		if (strstr(text, refusals[i].says))
 			return err_set(err, refusals[i].code, "%s %s", where, refusals[i].sentence);
 	copy = xstrdup(text);
-	if (!*str_trim(copy) || strstr(copy, "UNKNOWN port"))
+	if (!*str_trim(copy))
 		return err_set(err, ERR_UNREACHABLE, "the connection to %s was lost", where);
 	return err_set(err, ERR_UNREACHABLE, "the connection to %s was lost: %.600s", where,
 		ssh_refusal_last_line(copy));

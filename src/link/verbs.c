@@ -83,7 +83,7 @@ int verb_parse(const char *command, char ***ret_words, struct err *err)
 	words = str_split(command, " ", false);
 	n = strv_len(words);
 	for (size_t i = 0; i < n; i++)
-		if (i > SSH_WORDS_MAX || !ssh_word_ok(words[i]))
+		if (!ssh_word_ok(words[i]))
 			return err_set(err, ERR_INVALID, "not a command for a receiving node");
 	r = check_command(words, &spec, err);
 	if (r < 0)

@@ -41,8 +41,8 @@ const struct verb_spec *verb_find(const char *name);
 /* What `ssh -T` without a command prints; the caller's. */
 char *verb_usage(void);
 /* Splits and checks SSH_ORIGINAL_COMMAND, which is hostile (NULL: there was none): "receive VERB
- * WORD...", words as ssh_word_ok, parted by blanks, SSH_WORDS_MAX at most, a verb of the table, the
- * right number. ret_words (free with strv_free) begins with the verb. */
+ * WORD...", words as ssh_word_ok, parted by blanks, a verb of the table, the right number of them.
+ * ret_words (free with strv_free) begins with the verb. */
 int verb_parse(const char *command, char ***ret_words, struct err *err) _must_use_;
 
 struct verb;

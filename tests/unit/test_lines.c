@@ -126,6 +126,35 @@ static void test_longest(void **state)
 		ERR_PROTOCOL, &err);
 }
 
+/* One byte too long, however the reads fall. */
+static void test_too_long(void **state)
+{
+	_cleanup_(str_done) struct str s = STR_INIT;
+
+	while (s.len < LINES_MAX - 10)
+		str_addc(&s, 'x');
+	for (int shift = 0; shift < 3; shift++) {
+		_cleanup_free_ char *line = xasprintf("{}\n{\"a\":\"%s\"}\n", s.buf);
+		_cleanup_json_ json_t *v = NULL, *w = NULL;
+		struct lines l;
+		struct err err = ERR_INIT;
+
+		make(state);
+		struct ends *e = *state;
+
+		l = (struct lines)LINES_INIT(e->ours);
+		say(e, line);
+		assert_int_equal(lines_next(&l, CLOCK_NEVER, &v, &err), 1);
+		if (shift < 2)
+			assert_int_equal(lines_next(&l, CLOCK_NEVER, &w, &err), 1);
+		else
+			assert_fails(lines_next(&l, CLOCK_NEVER, &w, &err), ERR_PROTOCOL, &err);
+		lines_done(&l);
+		drop(state);
+		str_addc(&s, 'x');
+	}
+}
+
 static void test_silence(void **state)
 {
 	struct ends *e = *state;
@@ -173,6 +202,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_several, make, drop),
 		cmocka_unit_test_setup_teardown(test_garbage, make, drop),
 		cmocka_unit_test_setup_teardown(test_longest, make, drop),
+		cmocka_unit_test(test_too_long),
 		cmocka_unit_test_setup_teardown(test_silence, make, drop),
 		cmocka_unit_test_setup_teardown(test_write, make, drop),
 	};

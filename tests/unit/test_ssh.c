@@ -108,7 +108,9 @@ static void test_refusals(void **state)
 		{"banner\nclient_loop: send disconnect: Broken pipe\n", ERR_UNREACHABLE,
 			"lost: client_loop: send disconnect: Broken pipe"},
 		{"", ERR_UNREACHABLE, "connection to b was lost"},
-		{"Connection closed by UNKNOWN port 65535", ERR_UNREACHABLE, "b was lost"},
+		{"kex_exchange_identification: Connection closed by remote host\nConnection closed "
+		 "by UNKNOWN port 65535",
+			ERR_UNREACHABLE, "was lost"},
 		{"No ED25519 host key is known for b and you have requested strict checking.\r\n"
 		 "Host key verification failed.",
 			ERR_AUTH, "SHA256:abc"},
@@ -393,6 +395,21 @@ static void test_leftovers(void **state)
 	assert_int_equal(count_sockets(), 0);
 }
 
+/* A client that finds no master does not go its own way. */
+static void test_no_master(void **state)
+{
+	_cleanup_ssh_ struct ssh *s = sshd_open(0);
+	_cleanup_free_ char *socket = xasprintf("%s/run/ssh", sshd.dir);
+	_cleanup_ssh_run_ struct ssh_run *run = NULL;
+	struct err err = ERR_INIT;
+
+	assert_int_equal(count_sockets(), 1);
+	unit_tmp_free(TAKE_PTR(socket));
+	run = start(s, "echo");
+	assert_int_equal(ssh_run_wait(run, CLOCK_NEVER, &err), -ERR_UNREACHABLE);
+	assert_has(err.text, "was lost");
+}
+
 static void test_long_run_dir(void **state)
 {
 	_cleanup_free_ char *run = SSHD_PATH("run"), *longer = NULL;
@@ -424,6 +441,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_black_hole),
 		cmocka_unit_test(test_leftovers),
+		cmocka_unit_test(test_no_master),
 		cmocka_unit_test(test_long_run_dir),
 	};
 

@@ -65,6 +65,8 @@ static void misbehave(const char *how)
 		printf("{\"prepared\":{}}\n");
 	else if (str_eq(how, "two"))
 		printf("{\"ok\":{},\"error\":{}}\n");
+	else if (str_eq(how, "extra"))
+		printf("{\"ok\":{},\"more\":{}}\n");
 	else if (str_eq(how, "word"))
 		printf("{\"ok\":7}\n");
 	else if (str_eq(how, "huge"))
@@ -316,6 +318,7 @@ static void test_lies(void **state)
 		{"", ERR_UNKNOWN, ERR_UNREACHABLE, "without an answer"},
 		{"other", ERR_UNKNOWN, ERR_PROTOCOL, "expected"},
 		{"two", ERR_INTERNAL, ERR_INTERNAL, "127.0.0.1"},
+		{"extra", ERR_UNKNOWN, ERR_PROTOCOL, "expected"},
 		{"word", ERR_UNKNOWN, ERR_PROTOCOL, "expected"},
 		{"huge", ERR_UNKNOWN, ERR_PROTOCOL, "longer than"},
 		{"stderr", ERR_UNKNOWN, ERR_PROTOCOL, "command not found"},
@@ -385,12 +388,55 @@ static void test_serving(void **state)
 	verb_free(v);
 }
 
+/* Acknowledgements that found no room go before the answer, the newest at least. */
+static void test_answer_after_acks(void **state)
+{
+	enum { N = 60000 };
+	_cleanup_free_ char *got = xcalloc(1, N);
+	struct stream *s;
+	struct lines l;
+	struct err err = ERR_INIT;
+	struct verb *v;
+	uint64_t acked = 0;
+	json_t *line = NULL;
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	l = (struct lines)LINES_INIT(sv[1]);
+	s = frame_writer_new(-1, sv[1], &(struct frame_opts){0});
+	v = verb_serve_new(sv[0], dup(sv[0]), 10 * USEC_PER_MSEC);
+	assert_ok(stream_write(s, got, N, &err), &err);
+	assert_ok(stream_end(s, &err), &err);
+	assert_ok(stream_read_full(verb_stream(v, NULL), got, N, &err), &err);
+	for (uint64_t i = 1; i <= N; i++)
+		assert_ok(stream_ack(verb_stream(v, NULL), i, true, &err), &err);
+	assert_fails(verb_serve_ok(v, NULL, &err), ERR_TIMEOUT, &err); /* nobody reads */
+	while (lines_try(&l, &line, &err) > 0) {
+		acked = json_get_u64(line, "ack", 0);
+		json_decref(line);
+	}
+	assert_true(acked > 0 && acked < N);
+	assert_ok(verb_serve_ok(v, NULL, &err), &err);
+	while (lines_try(&l, &line, &err) > 0 && !json_object_get(line, "ok")) {
+		acked = json_get_u64(line, "ack", 0);
+		json_decref(line);
+	}
+	assert_int_equal(acked, N);
+	assert_non_null(json_object_get(line, "ok"));
+	json_decref(line);
+	lines_done(&l);
+	stream_free(s);
+	verb_free(v);
+	close(sv[1]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_serving),
+		cmocka_unit_test(test_answer_after_acks),
 		cmocka_unit_test_setup_teardown(test_call, open_ssh, close_ssh),
 		cmocka_unit_test_setup_teardown(test_stream, open_ssh, close_ssh),
 		cmocka_unit_test_setup_teardown(test_stream_refused, open_ssh, close_ssh),
