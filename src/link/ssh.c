@@ -452,6 +452,9 @@ static int lost(struct ssh_run *r, const char *text, struct err *err)
 {
 	if (master_ended(r->ssh, 200 * USEC_PER_MSEC))
 		return explain(r->ssh, err);
+	/* It found no master, and its own way is closed: see run_argv. */
+	if (strstr(text, "kex_exchange_identification"))
+		text = "";
 	return ssh_refusal(text, r->ssh->where, NULL, err);
 }
 
