@@ -78,7 +78,9 @@ static void do_wait(struct report *r)
 
 	report_line(r, "ready");
 	while (cancel_check(&err) >= 0) {
-		ev.done++;
+		/* Who only watches has nothing done: a test can tell it from the job's own worker.
+		 */
+		ev.done += !str_eq(r->call->name, "job.attach");
 		report_progress(r, &ev);
 		clock_sleep(20 * USEC_PER_MSEC);
 	}

@@ -409,6 +409,7 @@ static void test_daemon_is_killed(void **state)
 	int sock = open_call("ct.send", args_of("wait", 0, 0, 45));
 	struct err err = ERR_INIT;
 	json_t *cancel, *args, *progress;
+	uint64_t done;
 	pid_t worker;
 
 	expect_ready(sock);
@@ -422,11 +423,12 @@ static void test_daemon_is_killed(void **state)
 	json_put_str(args, "do", "wait");
 	json_put_u64(args, "job", 45);
 	sock = open_call("job.attach", args);
-	do
+	do {
 		progress = await_message(sock, "progress");
-	while (progress && json_get_u64(json_object_get(progress, "progress"), "done", 0) < 10);
-	assert_non_null(progress);
-	json_decref(progress);
+		assert_non_null(progress);
+		done = json_get_u64(json_object_get(progress, "progress"), "done", 0);
+		json_decref(progress);
+	} while (done < 10);
 	assert_int_equal(kill(worker, 0), 0);
 	cancel = json_object();
 	json_put_bool(cancel, "cancel", true);
