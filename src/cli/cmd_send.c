@@ -34,12 +34,6 @@ const struct option_spec send_now_options[] = {
 	{NULL},
 };
 
-static const struct option_spec resolve_options[] = {
-	{"give-up", 0, OPTION_FLAG, "give_up", NULL,
-		"take the container back, if the destination proves that it will never run it"},
-	{NULL},
-};
-
 static void plan_show(struct cli *cli, const json_t *result)
 {
 	static const char *const columns[] = {"step", "does", "undo?", NULL};
@@ -145,7 +139,7 @@ const struct command cmd_send[] = {
 		send_show},
 	{"ct send status", NULL, send_ct_operands, NULL,
 		"what both nodes know of a send, and which step is next", "ct.send.status"},
-	{"ct send resolve", NULL, send_ct_operands, resolve_options,
+	{"ct send resolve", NULL, send_ct_operands, NULL,
 		"after an unknown outcome: ask the destination and go on, or say what is safe",
 		"ct.send.resolve"},
 	COMMANDS_END,

@@ -17,7 +17,7 @@ static struct {
 	uint32_t port;
 	uint64_t bwlimit;
 	bool clone, start, restart, consistent, network, snapshots;
-	bool accept_new_host_key, keep_partial, dry_run, force, local, give_up;
+	bool accept_new_host_key, keep_partial, dry_run, force, local;
 } args;
 
 static const struct json_field fields[] = {
@@ -40,7 +40,6 @@ static const struct json_field fields[] = {
 	JSON_BOOL(__typeof__(args), dry_run, "dry_run", 0),
 	JSON_BOOL(__typeof__(args), force, "force", 0),
 	JSON_BOOL(__typeof__(args), local, "local", 0),
-	JSON_BOOL(__typeof__(args), give_up, "give_up", 0),
 	JSON_END,
 };
 
@@ -95,7 +94,6 @@ static int read_args(struct serve *s, struct send_opts *o, struct err *err)
 	o->dry_run = args.dry_run;
 	o->force = args.force;
 	o->local = args.local;
-	o->give_up = args.give_up;
 	return compress_level(args.compress, &o->compress, err);
 }
 

@@ -29,7 +29,6 @@ struct send_opts {
 	bool keep_partial; /* send_now that fails: leave what has arrived, for another try */
 	bool dry_run;	   /* run the checks, say the plan, change nothing */
 	bool force, local; /* cancel */
-	bool give_up;	   /* resolve: take back only with proof from the peer; see send_resolve */
 };
 
 void send_opts_init(struct send_opts *o); /* the defaults above */

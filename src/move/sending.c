@@ -169,6 +169,11 @@ json_t *sending_report(struct sending *s)
 	json_object_set(r, "phases", s->phases);
 	json_put_u64(r, "bytes", s->bytes);
 	json_put_u64(r, "entries", s->entries);
+	if (transfer_is_open(s->t)) {
+		_cleanup_free_ char *next = sending_next(s->t);
+
+		json_put_str(r, "next", next);
+	}
 	if (s->stop_ended)
 		json_put_u64(r, "stop_ms", (s->stop_ended - s->stop_began) / USEC_PER_MSEC);
 	return r;
