@@ -436,9 +436,8 @@ static int note_running(struct sending *s, struct err *err)
 	r = runtime_state(s->t->ct, &state, NULL, err);
 	if (r < 0)
 		return r;
-	return transfer_fact(s->m->st, s->t, "was_running",
-		json_boolean(state == CT_RUNNING || state == CT_FROZEN || state == CT_STARTING),
-		err);
+	/* Starting, rebooting, frozen: all of it is running. */
+	return transfer_fact(s->m->st, s->t, "was_running", json_boolean(state != CT_STOPPED), err);
 }
 
 static int begin(struct handover *x, struct err *err)

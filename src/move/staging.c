@@ -184,20 +184,20 @@ static void map_bridges(const struct receiving *r, struct container *c)
  * shifted as they come in. */
 static int map_ids(const struct receiving *r, struct container *c, struct err *err)
 {
-	struct idmap ours = {0};
+	const char *configured = r->m->cfg->idmap;
+	struct idmap ours = {.unshifted = c->idmap.unshifted};
 	int res;
 
-	if (!r->m->cfg->idmap || container_privileged(c))
+	if (container_privileged(c))
 		return 0;
-	ours.unshifted = c->idmap.unshifted;
-	res = idmap_add(&ours, r->m->cfg->idmap, err);
+	res = configured ? idmap_add(&ours, configured, err) : runtime_idmap(&c->idmap, &ours, err);
 	if (res >= 0 && !idmap_covers(&ours, &c->idmap))
 		res = err_set(err, ERR_UNSUPPORTED,
-			"the destination's id map (%s) has no room for every id of container '%s'",
-			r->m->cfg->idmap, c->name);
+			"the destination's id map has no room for every id of container '%s'",
+			c->name);
 	if (res < 0) {
 		idmap_done(&ours);
-		return err_prefix(err, "[receive] idmap");
+		return err_prefix(err, configured ? "[receive] idmap" : "id map");
 	}
 	idmap_done(&c->idmap);
 	c->idmap = ours;
