@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/beneath.h"
 #include "base/str.h"
+#include "tree/digest.h"
 
 void apply_init(struct apply *a, int rootfd, const struct idmap *map, const char *state_dir,
 	struct tree_result *res)
@@ -391,12 +392,16 @@ static int write_zeros(struct apply *a, uint64_t off, uint64_t n, struct err *er
 
 static int apply_hole(struct apply *a, const struct op *op, struct err *err)
 {
+	uint64_t n = op->length;
 	int r = 0;
 
-	if (op->offset > a->file_size || op->length > a->file_size - op->offset || !op->length)
+	if (op->offset > a->file_size || n > a->file_size - op->offset || !n)
 		return err_set(err, ERR_PROTOCOL, "a hole beyond the end of the file");
+	/* A block that the file ends in only goes if all of it is asked for. */
+	if (op->offset + n == a->file_size && a->file_size < INT64_MAX - DIGEST_BLOCK)
+		n += DIGEST_BLOCK;
 	if (fallocate(a->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)op->offset,
-		    (off_t)op->length) < 0)
+		    (off_t)n) < 0)
 		r = errno == EOPNOTSUPP ? write_zeros(a, op->offset, op->length, err)
 					: err_errno(err, "punch a hole");
 	return r < 0 ? failed_at(a, a->name, err) : 0;

@@ -39,30 +39,57 @@ static ssize_t read_at(struct content *c, void *buf, size_t n, uint64_t off, str
 	return (ssize_t)got;
 }
 
-static bool has_table(const struct content *c)
+/* Files over 64 GiB have their blocks digested in groups, so that the table stays small. */
+static unsigned shift_of(uint64_t size)
 {
-	return c->size > DIGEST_BLOCK && c->size <= CONTENT_TABLE_MAX;
+	unsigned shift = 0;
+
+	while (size >> shift > CONTENT_TABLE_MAX * DIGEST_BLOCK)
+		shift++;
+	return shift;
+}
+
+unsigned content_shift(uint64_t size)
+{
+	return shift_of(size);
+}
+
+static uint64_t blocks_of(uint64_t size)
+{
+	return (size + DIGEST_BLOCK - 1) / DIGEST_BLOCK;
 }
 
 static void make_table(struct content *c)
 {
-	if (has_table(c))
-		c->blocks = xcalloc(
-			(c->size + DIGEST_BLOCK - 1) / DIGEST_BLOCK, sizeof(*c->blocks));
+	c->shift = shift_of(c->size);
+	if (c->size > DIGEST_BLOCK)
+		c->blocks = xcalloc((blocks_of(c->size) >> c->shift) + 1, sizeof(*c->blocks));
+}
+
+/* What the table keeps of a block: 0 is a hole, so nothing else may be. */
+static uint64_t word_of(const struct digest128 *d, size_t n, uint64_t layout)
+{
+	uint64_t word = digest_low(d) ^ layout;
+
+	if (n < DIGEST_BLOCK) /* the same content, but a hole after it is another layout */
+		word ^= n * UINT64_C(0x9e3779b97f4a7c15);
+	return word ? word : 1;
 }
 
 static uint64_t note(struct content *c, uint64_t index, const void *buf, size_t n, uint64_t layout)
 {
 	struct digest128 d = digest_block(index, buf, n);
-	uint64_t low = digest_low(&d) ^ layout;
+	uint64_t word = word_of(&d, n, layout);
 
 	digest_add(&c->sum, &d);
-	low = low ? low : 1; /* 0 is a hole */
-	if (c->blocks) {
-		c->blocks[index] = low;
-		c->n_blocks = (uint32_t)index + 1;
+	if (c->blocks && c->shift) {
+		uint64_t mixed[3] = {c->blocks[index >> c->shift], index, word};
+
+		c->blocks[index >> c->shift] = digest_u64(mixed, sizeof(mixed)) | 1;
+	} else if (c->blocks) {
+		c->blocks[index] = word;
 	}
-	return low;
+	return word;
 }
 
 int content_inline(struct content *c, struct err *err)
@@ -76,6 +103,7 @@ int content_inline(struct content *c, struct err *err)
 	make_table(c);
 	for (size_t off = 0; off < (size_t)n; off += DIGEST_BLOCK)
 		(void)note(c, off / DIGEST_BLOCK, p + off, MIN((size_t)n - off, DIGEST_BLOCK), 0);
+	c->n_blocks = (uint32_t)blocks_of((uint64_t)n);
 	c->sent = (uint64_t)n;
 	return 0;
 }
@@ -87,12 +115,13 @@ static int find_data(struct content *c, uint64_t off, struct err *err)
 {
 	off_t d, h;
 
-	if (off < c->data_end)
+	if (off < c->data_end && off >= c->looked)
 		return 0;
 	d = lseek(c->fd, (off_t)off, SEEK_DATA);
 	if (d < 0 && errno != ENXIO)
 		return err_errno(err, "look for data");
 	h = d < 0 ? d : lseek(c->fd, d, SEEK_HOLE);
+	c->looked = off;
 	c->data = d < 0 || h < 0 ? c->size : MIN((uint64_t)d, c->size);
 	c->data_end = d < 0 || h < 0 ? c->size : MIN((uint64_t)h, c->size);
 	return 0;
@@ -111,6 +140,8 @@ static void tell_hole(struct content *c)
 
 static void add_hole(struct content *c, uint64_t from, uint64_t to)
 {
+	if (c->dry)
+		return;
 	if (c->hole_end != from || c->hole == c->hole_end) {
 		tell_hole(c);
 		c->hole = from;
@@ -128,52 +159,49 @@ static void tell_data(struct content *c, uint64_t off, const void *p, size_t n)
 	c->sent += n;
 }
 
-/* What is there: 0 for nothing, the digest otherwise; 2 for "something, not known what". */
+#define SOMETHING 2 /* there is something, but not known what: no digest that we would skip for */
+
+/* What is there: 0 for nothing, else the word of the block. */
 static uint64_t old_block(const struct content *c, uint64_t index)
 {
-	if (index < c->n_old)
-		return c->old[index];
-	return c->tail_unknown ? 2 : 0;
+	if (index >> c->shift < c->n_old)
+		return c->shift ? SOMETHING : c->old[index];
+	return c->tail_unknown ? SOMETHING : 0;
 }
 
-static void hole_block(struct content *c, uint64_t index)
+/* Blocks that lie in holes altogether, up to the block that data begins in, but not over limit. */
+static void skip_hole(struct content *c, uint64_t *index, uint64_t limit)
 {
-	uint64_t from = index * DIGEST_BLOCK;
+	uint64_t end = c->data >= c->size ? blocks_of(c->size) : c->data / DIGEST_BLOCK;
 
-	if (old_block(c, index))
-		add_hole(c, from, MIN(from + DIGEST_BLOCK, c->size));
-}
-
-/* Blocks that lie in holes altogether, up to the block that data begins in. */
-static void skip_hole(struct content *c, uint64_t *index)
-{
-	uint64_t end = c->data >= c->size ? (c->size + DIGEST_BLOCK - 1) / DIGEST_BLOCK
-					  : c->data / DIGEST_BLOCK;
-
-	if (c->tail_unknown && *index >= c->n_old && end > *index) {
-		add_hole(c, *index * DIGEST_BLOCK, MIN(end * DIGEST_BLOCK, c->size));
+	end = MIN(MAX(end, *index), limit);
+	if (c->dry)
 		*index = end;
+	for (uint64_t i = *index; i < end; i++) {
+		if (!(c->n_old &&
+			    i >> c->shift < c->n_old)) { /* from here on all blocks are alike */
+			if (c->tail_unknown)
+				add_hole(c, i * DIGEST_BLOCK, MIN(end * DIGEST_BLOCK, c->size));
+			break;
+		}
+		if (old_block(c, i))
+			add_hole(c, i * DIGEST_BLOCK, MIN((i + 1) * DIGEST_BLOCK, c->size));
 	}
-	for (; *index < end && *index < c->n_old; (*index)++)
-		hole_block(c, *index);
-	*index = MAX(*index, end);
-	if (c->blocks)
-		c->n_blocks = (uint32_t)end; /* zeros: calloc made them */
+	*index = end;
 }
 
-/* A block with holes in it: put together for its digest, told in pieces. */
-static int mixed_block(struct content *c, uint64_t index, struct err *err)
+struct piece {
+	uint32_t off, len;
+};
+
+/* Reads the data in a block with holes, zeros between. */
+static int read_mixed(struct content *c, uint64_t from, uint64_t end, struct piece *piece,
+	size_t max, size_t *ret_n, struct err *err)
 {
-	uint64_t from = index * DIGEST_BLOCK, end = MIN(from + DIGEST_BLOCK, c->size), layout = 0;
-	struct {
-		uint32_t off, len;
-	} piece[DIGEST_BLOCK / 512];
 	size_t n = 0;
 
-	if (!c->block)
-		c->block = xmalloc(DIGEST_BLOCK);
 	memset(c->block, 0, DIGEST_BLOCK);
-	for (uint64_t off = from; off < end && n < ARRAY_SIZE(piece);) {
+	for (uint64_t off = from; off < end && n < max;) {
 		ssize_t k;
 		int r = find_data(c, off, err);
 
@@ -189,8 +217,22 @@ static int mixed_block(struct content *c, uint64_t index, struct err *err)
 			return (int)k;
 		off += piece[n++].len;
 	}
-	layout = digest_u64(piece, n * sizeof(piece[0]));
-	if (note(c, index, c->block, end - from, layout) == old_block(c, index))
+	*ret_n = n;
+	return 0;
+}
+
+static int mixed_block(struct content *c, uint64_t index, struct err *err)
+{
+	uint64_t from = index * DIGEST_BLOCK, end = MIN(from + DIGEST_BLOCK, c->size);
+	struct piece piece[DIGEST_BLOCK / 512];
+	size_t n = 0;
+	int r = read_mixed(c, from, end, piece, ARRAY_SIZE(piece), &n, err);
+
+	if (r < 0)
+		return r;
+	if (note(c, index, c->block, end - from, digest_u64(piece, n * sizeof(piece[0]))) ==
+			old_block(c, index) ||
+		c->dry)
 		return 0;
 	if (old_block(c, index))
 		add_hole(c, from, end);
@@ -199,15 +241,30 @@ static int mixed_block(struct content *c, uint64_t index, struct err *err)
 	return 0;
 }
 
+static int dry_blocks(struct content *c, uint64_t index, uint64_t last, struct err *err)
+{
+	for (uint64_t i = index; i < last; i++) {
+		uint64_t from = i * DIGEST_BLOCK;
+		ssize_t n = read_at(c, c->block, MIN(DIGEST_BLOCK, c->size - from), from, err);
+
+		if (n < 0)
+			return (int)n;
+		(void)note(c, i, c->block, (size_t)n, 0);
+	}
+	return 0;
+}
+
 /* Blocks that are all data: read where they will be sent from. A single one is taken back if it is
  * there already. */
 static int full_blocks(struct content *c, uint64_t index, uint64_t last, struct err *err)
 {
-	uint64_t from = index * DIGEST_BLOCK, end = MIN(last * DIGEST_BLOCK, c->size), digest = 0;
+	uint64_t from = index * DIGEST_BLOCK, end = MIN(last * DIGEST_BLOCK, c->size), word = 0;
 	size_t start;
 	unsigned char *p;
 	ssize_t n;
 
+	if (c->dry)
+		return dry_blocks(c, index, last, err);
 	tell_hole(c);
 	start = c->out->len;
 	op_begin(c->out, OP_DATA);
@@ -217,9 +274,9 @@ static int full_blocks(struct content *c, uint64_t index, uint64_t last, struct 
 	if (n < 0)
 		return (int)n;
 	for (size_t off = 0; off < (size_t)n; off += DIGEST_BLOCK)
-		digest = note(c, index + off / DIGEST_BLOCK, p + off,
+		word = note(c, index + off / DIGEST_BLOCK, p + off,
 			MIN((size_t)n - off, DIGEST_BLOCK), 0);
-	if (last == index + 1 && digest == old_block(c, index)) {
+	if (last == index + 1 && word == old_block(c, index)) {
 		c->out->len = start;
 		return 0;
 	}
@@ -229,7 +286,7 @@ static int full_blocks(struct content *c, uint64_t index, uint64_t last, struct 
 	return 0;
 }
 
-static int one_step(struct content *c, uint64_t *index, struct err *err)
+static int one_step(struct content *c, uint64_t *index, uint64_t limit, struct err *err)
 {
 	uint64_t from = *index * DIGEST_BLOCK, last, end = MIN(from + DIGEST_BLOCK, c->size);
 	int r = find_data(c, from, err);
@@ -237,7 +294,7 @@ static int one_step(struct content *c, uint64_t *index, struct err *err)
 	if (r < 0)
 		return r;
 	if (c->data >= end) {
-		skip_hole(c, index);
+		skip_hole(c, index, limit);
 		return 0;
 	}
 	if (c->data > from || c->data_end < end) {
@@ -245,28 +302,70 @@ static int one_step(struct content *c, uint64_t *index, struct err *err)
 		(*index)++;
 		return r;
 	}
-	last = c->data_end == c->size ? (c->size + DIGEST_BLOCK - 1) / DIGEST_BLOCK
-				      : c->data_end / DIGEST_BLOCK;
+	last = c->data_end == c->size ? blocks_of(c->size) : c->data_end / DIGEST_BLOCK;
 	/* Where most is the same, small steps waste less. */
-	last = MIN(last, *index + (c->n_old > *index ? 1 : BLOCKS_AT_ONCE));
+	last = MIN(last, *index + (!c->shift && *index < c->n_old ? 1 : BLOCKS_AT_ONCE));
+	last = MIN(last, limit);
 	r = full_blocks(c, *index, last, err);
 	*index = last;
 	return r;
 }
 
-int content_stream(struct content *c, struct err *err)
+static int blocks_to(struct content *c, uint64_t *index, uint64_t limit, struct err *err)
 {
-	uint64_t end = (c->size + DIGEST_BLOCK - 1) / DIGEST_BLOCK;
+	while (*index < limit && !c->short_read) {
+		int r = one_step(c, index, limit, err);
 
-	make_table(c);
-	for (uint64_t i = 0; i < end && !c->short_read;) {
-		int r = one_step(c, &i, err);
-
-		if (r >= 0)
+		if (r >= 0 && !c->dry) {
+			c->n_blocks = (uint32_t)(*index >> c->shift);
 			r = c->more(c->ctx, c, err);
+		}
 		if (r < 0)
 			return r;
 	}
-	tell_hole(c);
 	return 0;
+}
+
+/* Is a group of blocks there as it is here? Then it is passed over. */
+static int same_group(struct content *c, uint64_t *index, uint64_t limit, struct err *err)
+{
+	uint64_t group = *index >> c->shift, i = *index;
+	struct digest128 sum = c->sum;
+	int r;
+
+	c->dry = true;
+	r = blocks_to(c, &i, limit, err);
+	c->dry = false;
+	if (r < 0)
+		return r;
+	if (c->short_read || c->blocks[group] != c->old[group]) {
+		c->sum = sum;
+		c->blocks[group] = 0;
+		return 0;
+	}
+	*index = i;
+	return 0;
+}
+
+int content_stream(struct content *c, struct err *err)
+{
+	uint64_t end = blocks_of(c->size), limit = end;
+	int r = 0;
+
+	make_table(c);
+	if (!c->block)
+		c->block = xmalloc(DIGEST_BLOCK);
+	for (uint64_t i = 0; i < end && !c->short_read && r >= 0;) {
+		if (c->shift && c->n_old) {
+			limit = MIN(((i >> c->shift) + 1) << c->shift, end);
+			if (i >> c->shift < c->n_old)
+				r = same_group(c, &i, limit, err);
+		}
+		if (r >= 0)
+			r = blocks_to(c, &i, limit, err);
+	}
+	tell_hole(c);
+	if (!c->short_read)
+		c->n_blocks = (uint32_t)((end + (UINT64_C(1) << c->shift) - 1) >> c->shift);
+	return r;
 }

@@ -12,8 +12,7 @@
 #include "base/err.h"
 #include "tree/ops.h"
 
-#define CONTENT_TABLE_MAX                                                                          \
-	(UINT64_C(64) << 30) /* larger files have no table of blocks, and are sent whole again */
+#define CONTENT_TABLE_MAX (UINT64_C(1) << 20) /* words in the table of one file */
 
 struct content {
 	/* in */
@@ -34,6 +33,9 @@ struct content {
 	struct digest128 sum;
 	bool short_read; /* it became shorter meanwhile */
 	/* private */
+	unsigned shift;		 /* a word of the table stands for so many blocks: 1 << shift */
+	bool dry;		 /* only digest */
+	uint64_t looked;	 /* from where the extent below was looked for */
 	uint64_t data, data_end; /* the extent around or after where we are */
 	unsigned char *block;
 	uint64_t hole, hole_end; /* to be told */
@@ -43,4 +45,6 @@ struct content {
 int content_inline(struct content *c, struct err *err) _must_use_;
 /* Any file, as operations DATA and HOLE. */
 int content_stream(struct content *c, struct err *err) _must_use_;
+/* Tables of files of other sizes may not be of the same groups of blocks. */
+unsigned content_shift(uint64_t size);
 void content_done(struct content *c);

@@ -21,11 +21,16 @@ static unsigned __int128 get(const struct digest128 *d)
 	return (unsigned __int128)le64toh(high) << 64 | le64toh(low);
 }
 
-static bool all_zero(const unsigned char *p, size_t n)
+/* Without the zeros at its end: most blocks show in the last byte that there are none. */
+static size_t trimmed(const unsigned char *p, size_t n)
 {
-	/* Most blocks show it in the first byte; memcmp against itself is the fastest way through
-	 * the rest. */
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+	static const unsigned char zeros[512];
+
+	while (n >= sizeof(zeros) && memcmp(p + n - sizeof(zeros), zeros, sizeof(zeros)) == 0)
+		n -= sizeof(zeros);
+	while (n && !p[n - 1])
+		n--;
+	return n;
 }
 
 uint64_t digest_u64(const void *buf, size_t n)
@@ -38,7 +43,8 @@ struct digest128 digest_block(uint64_t index, const void *buf, size_t n)
 	struct digest128 d = {{0}};
 	XXH128_hash_t h;
 
-	if (all_zero(buf, n))
+	n = trimmed(buf, n);
+	if (!n)
 		return d;
 	h = XXH3_128bits_withSeed(buf, n, index);
 	put(&d, h.low64, h.high64);

@@ -3,8 +3,8 @@
  *
  * Content is digested in blocks of 64 KiB. The digest of a whole file is the sum of its blocks'
  * digests, each seeded with its place, so that a block changed in place needs only that block's old
- * and new digest; blocks of zeros count nothing, so that holes and written zeros are the same
- * content. The digest of a tree is a sum over its names in the same way.
+ * and new digest; zeros at the end of a block count nothing, so that holes and written zeros are
+ * the same content. The digest of a tree is a sum over its names in the same way.
  */
 #pragma once
 

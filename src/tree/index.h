@@ -27,6 +27,7 @@
 #include "tree/tree.h"
 
 #define INDEX_F_RACY	1u /* may have changed since without showing it: look again */
+#define INDEX_F_SPARSE	4u /* has holes */
 #define INDEX_F_PARTIAL 2u /* only the first blocks of the content are there */
 
 struct index_entry {

@@ -294,18 +294,62 @@ static void out_done(struct merge *m, const struct rec_done *done)
 	out(m, &d, sizeof(d));
 }
 
+/* The next record about a name, from off on. Others (acknowledgements) lie between them. */
+static bool next_said(
+	const struct journal *j, const struct part_dir *d, uint64_t *off, struct index_entry *ret)
+{
+	for (; *off < d->end; *off += rec_at(j, *off)->len) {
+		uint16_t type = rec_at(j, *off)->type;
+
+		if (type != REC_ENTRY && type != REC_PART)
+			continue;
+		index_fill_entry(j->map, *off, ret);
+		return true;
+	}
+	return false;
+}
+
+static bool is_part(const struct journal *j, uint64_t off)
+{
+	return rec_at(j, off)->type == REC_PART;
+}
+
 /* A folder that the pass finished: its block replaces the old one. */
 static void merge_whole(struct merge *m, const struct part_dir *d)
 {
 	struct index_entry e;
 
-	for (uint64_t off = d->first; off < d->end; off += rec_at(m->j, off)->len) {
-		if (rec_at(m->j, off)->type != REC_ENTRY)
-			continue;
-		index_fill_entry(m->j->map, off, &e);
-		out_entry(m, d->id, &e);
-	}
+	for (uint64_t off = d->first; next_said(m->j, d, &off, &e); off += rec_at(m->j, off)->len)
+		if (!is_part(m->j, off))
+			out_entry(m, d->id, &e);
 	out_done(m, (const struct rec_done *)(m->j->map + d->done));
+}
+
+/* A file whose content was on its way: the blocks that arrived, gathered from the records about
+ * them. off goes behind them. */
+static void merge_partial_file(
+	struct merge *m, const struct part_dir *d, uint64_t *off, struct index_entry *e)
+{
+	_cleanup_free_ uint64_t *blocks = NULL;
+	struct index_entry next;
+	uint32_t n = 0;
+
+	while (next_said(m->j, d, off, &next) && next.id == e->id &&
+		strcmp(next.name, e->name) == 0) {
+		if (!is_part(m->j, *off))
+			return; /* it was finished after all */
+		if (next.size != n)
+			n = 0; /* begun again from the start */
+		blocks = xreallocarray(blocks, n + next.n_blocks, 8);
+		memcpy(blocks + n, next.blocks, 8 * (size_t)next.n_blocks);
+		n += next.n_blocks;
+		*off += rec_at(m->j, *off)->len;
+	}
+	e->blocks = blocks;
+	e->n_blocks = n;
+	e->size = 0;
+	e->flags = INDEX_F_PARTIAL | INDEX_F_RACY;
+	out_entry(m, d->id, e);
 }
 
 VEC(name_vec, const char *);
@@ -315,55 +359,28 @@ static int by_string(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* A file whose content was on its way: the blocks that arrived, gathered from the records about
- * them. */
-static void merge_partial_file(
-	struct merge *m, uint64_t dir, const struct part_dir *d, uint64_t off)
-{
-	_cleanup_free_ uint64_t *blocks = NULL;
-	struct index_entry e, next;
-	uint32_t n = 0;
-
-	index_fill_entry(m->j->map, off, &e);
-	for (; off < d->end; off += rec_at(m->j, off)->len) {
-		if (rec_at(m->j, off)->type != REC_PART)
-			return; /* it was finished after all */
-		index_fill_entry(m->j->map, off, &next);
-		if (next.id != e.id || strcmp(next.name, e.name) != 0)
-			break;
-		if (next.size != n)
-			n = 0; /* begun again from the start */
-		blocks = xreallocarray(blocks, n + next.n_blocks, 8);
-		memcpy(blocks + n, next.blocks, 8 * (size_t)next.n_blocks);
-		n += next.n_blocks;
-	}
-	e.blocks = blocks;
-	e.n_blocks = n;
-	e.size = 0;
-	e.flags = INDEX_F_PARTIAL | INDEX_F_RACY;
-	out_entry(m, dir, &e);
-}
-
 static void names_of_part(const struct journal *j, const struct part_dir *d, struct name_vec *ret)
 {
-	for (uint64_t off = d->first; off < d->end; off += rec_at(j, off)->len)
-		*name_vec_push(ret) = rec_name(rec_at(j, off), sizeof(struct rec_entry));
+	struct index_entry e;
+
+	for (uint64_t off = d->first; next_said(j, d, &off, &e); off += rec_at(j, off)->len)
+		*name_vec_push(ret) = e.name;
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof(*ret->v), by_string);
 }
 
 static void merge_part_entries(struct merge *m, const struct part_dir *d)
 {
-	const char *partial = NULL;
+	uint64_t off = d->first;
 	struct index_entry e;
 
-	for (uint64_t off = d->first; off < d->end; off += rec_at(m->j, off)->len) {
-		index_fill_entry(m->j->map, off, &e);
-		if (rec_at(m->j, off)->type == REC_ENTRY)
-			out_entry(m, d->id, &e);
-		else if (!partial || strcmp(partial, e.name) != 0)
-			merge_partial_file(m, d->id, d, off);
-		partial = e.name;
+	while (next_said(m->j, d, &off, &e)) {
+		if (is_part(m->j, off)) {
+			merge_partial_file(m, d, &off, &e);
+			continue;
+		}
+		out_entry(m, d->id, &e);
+		off += rec_at(m->j, off)->len;
 	}
 }
 

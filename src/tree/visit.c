@@ -163,7 +163,8 @@ static int stream_more(void *ctx, struct content *c, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (c->blocks && (c->n_blocks - f->noted) * (uint64_t)DIGEST_BLOCK >= PART_BYTES) {
+	if (c->blocks &&
+		(uint64_t)(c->n_blocks - f->noted) * DIGEST_BLOCK << c->shift >= PART_BYTES) {
 		struct index_entry part = f->new;
 
 		part.size = f->noted;
@@ -199,26 +200,45 @@ static int send_small(struct file *f, struct err *err)
 		return r;
 	op_u64(&s->out, ATTR_SIZE, f->c.sent);
 	op_end(&s->out);
-	if (same_inode && !(f->old->flags & INDEX_F_PARTIAL) && f->old->size == f->new.size &&
-		digest_eq(&f->old->content, &f->c.sum) && !f->c.short_read) {
+	if (same_inode && !(f->old->flags & (INDEX_F_PARTIAL | INDEX_F_SPARSE)) &&
+		f->old->size == f->new.size && digest_eq(&f->old->content, &f->c.sum) &&
+		!f->c.short_read) {
 		s->out.len = start; /* the content is there */
 		f->c.sent = 0;
 	}
 	return 0;
 }
 
+/* The table is kept with the name that was sent first, if there are several. */
+static bool find_table(const struct file *f, struct index_entry *ret)
+{
+	const struct index_entry *old = f->old;
+	uint64_t dir;
+	size_t pos = 0;
+
+	if (old->size && content_shift(old->size) != content_shift(f->new.size))
+		return false;
+	*ret = *old;
+	while (!ret->n_blocks && index_name(&f->v->s->ix, old->id, &pos, ret, &dir))
+		if (ret->inode != old->inode || !digest_eq(&ret->content, &old->content) ||
+			ret->size != old->size)
+			ret->n_blocks = 0;
+	return ret->n_blocks > 0;
+}
+
 static int send_large(struct file *f, struct err *err)
 {
 	struct sender *s = f->v->s;
 	bool same_inode = f->old && f->old->id == f->new.id;
+	struct index_entry known;
 	uint32_t flags = 0;
 	int r;
 
 	if (same_inode) {
 		flags = OP_F_PATCH;
-		if (f->old->n_blocks && f->new.size <= CONTENT_TABLE_MAX) {
-			f->c.old = f->old->blocks;
-			f->c.n_old = f->old->n_blocks;
+		if (find_table(f, &known)) {
+			f->c.old = known.blocks;
+			f->c.n_old = known.n_blocks;
 			f->c.tail_unknown = f->old->flags & INDEX_F_PARTIAL;
 		} else {
 			flags |= OP_F_EMPTY;
@@ -261,6 +281,14 @@ static void meta_op(struct visit *v, const char *name)
 	op_end(b);
 }
 
+/* The number of blocks tells in the simple cases only: attributes can have some, too. */
+static bool has_hole(int fd, uint64_t size, uint64_t blocks)
+{
+	if (blocks * 512 < size)
+		return true;
+	return size > 4096 && lseek(fd, 0, SEEK_HOLE) < (off_t)size;
+}
+
 static int send_file(struct visit *v, const struct list_item *i, const char *name, int fd,
 	const struct index_entry *old, struct err *err)
 {
@@ -269,10 +297,12 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 		.old = old,
 		.c = {.fd = fd, .size = s->e.size, .out = &s->out, .more = content_more, .ctx = s}};
 	uint64_t at = sender_offset(s);
-	bool sent, sparse = i->blocks * 512 < s->e.size;
+	bool sent, sparse = has_hole(fd, s->e.size, i->blocks);
 	int r;
 
 	describe(v, name, &f.new);
+	f.new.flags |= sparse ? INDEX_F_SPARSE : 0;
+	f.new.inode = old ? old->inode : ++s->last_inode;
 	r = s->e.size <= INLINE_MAX && !sparse ? send_small(&f, err) : send_large(&f, err);
 	if (r >= 0)
 		r = check_unchanged(&f, fd, err);
@@ -285,7 +315,6 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 		meta_op(v, name);
 	else if (!sent && v->exact)
 		name_op(v, OP_KEEP, name);
-	f.new.inode = old ? old->inode : ++s->last_inode;
 	f.new.content = f.c.sum;
 	f.new.blocks = f.c.blocks;
 	f.new.n_blocks = f.c.blocks ? f.c.n_blocks : 0;

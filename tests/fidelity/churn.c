@@ -1,10 +1,9 @@
 /*
- * Random operations on a tree, for ever or so many: what a busy container does, without its
- *reasons.
+ * Random operations on a tree, so many: what a busy container does, without its reasons.
  *
  *	churn DIR SEED COUNT [--flags] [--base ID]
  *
- * Failures of single operations are ordinary (names are picked at random).
+ * Failures of single operations are ordinary: names are picked at random.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,23 +1,26 @@
 /*
  * Makes a tree that says everything a file system can say.
  *
- *	nasty DIR [--base ID] [--ids MAX] [--xattr-max BYTES] [--target-max BYTES] [--project]
- *[--huge] [--many N] [--flags]
+ *	nasty DIR [--base ID] [--ids MAX] [--xattr-max BYTES] [--target-max BYTES]
+ *		[--project] [--huge] [--many N] [--flags]
  *
- * --base: ids on disk begin there (a container with an id map), --ids: its largest id. Each thing
- *is small; what the file system refuses is said on standard error and counted in the exit status,
- *as the tests know what theirs can do.
+ * --base: ids on disk begin there (a container with an id map); --ids: its largest id. What the
+ *file system refuses is said on standard error, and the exit status is 1: the tests know what
+ *theirs can do.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -168,7 +171,7 @@ static void modes_and_owners(int top)
 {
 	static const mode_t mode[] = {
 		0, 0400, 0777, 01777, 02755, 04755, 06711, 07777, 02000, 0111};
-	uint32_t id[] = {0, 1, 1000, 65533, 65534, 65535, ids_max - 1, ids_max};
+	uint32_t id[] = {0, 1, 1000, 65533, 65534, 65535, ids_max - 2, ids_max};
 	int dir = folder(top, "modes"), sub;
 	char name[32];
 
@@ -187,7 +190,7 @@ static void modes_and_owners(int top)
 	for (size_t i = 0; i < sizeof(id) / sizeof(*id); i++) {
 		if (id[i] > ids_max)
 			continue;
-		snprintf(name, sizeof(name), "u%u", id[i]);
+		snprintf(name, sizeof(name), "u%u.%zu", id[i], i);
 		touch(dir, name);
 		own(dir, name, id[i], id[sizeof(id) / sizeof(*id) - 1 - i]);
 	}
@@ -459,6 +462,20 @@ static void deep(int top)
 	close(dir);
 }
 
+/* Files are made as that user, with all of root's powers. */
+static void create_as(uint32_t id)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+
+	setfsgid(id);
+	setfsuid(id);
+	must((int)syscall(SYS_capget, &head, data), "capget");
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	must((int)syscall(SYS_capset, &head, data), "capset");
+}
+
 static void many(int top, long n)
 {
 	int dir = folder(top, "many");
@@ -498,7 +515,7 @@ int main(int argc, char **argv)
 			with_flags = true;
 	}
 	if (base)
-		must(setegid(base) < 0 || seteuid(0) < 0 ? -1 : 0, "set ids");
+		create_as(base);
 	top = open(argv[1], O_RDONLY | O_DIRECTORY);
 	must(top, argv[1]);
 	names(top);

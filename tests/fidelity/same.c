@@ -1,12 +1,11 @@
 /*
  * Are two trees the same? Compares everything that a file system says, by a walk of its own that
- *shares nothing with the tree engine.
+ * shares nothing with the tree engine.
  *
  *	same A B [--ids FROM TO COUNT]... [--flags MASK] [--no-atime] [--no-layout] [--no-project]
- *[--no-times NAME]
  *
  * --ids: id FROM+n of A is TO+n of B. --flags: the chattr flags that both file systems know. Exit
- *0: the same; 1: each difference is said, one a line.
+ * status 0: the same; 1: each difference is said, one a line.
  */
 #include <dirent.h>
 #include <errno.h>
