@@ -6,7 +6,7 @@
  *	int main(int argc, char **argv)
  *	{
  *		if (argc > 1)
- *			return serve(getenv("SSH_ORIGINAL_COMMAND"));
+ *			return sshd_serving(), serve(getenv("SSH_ORIGINAL_COMMAND"));
  *		...
  *		return cmocka_run_group_tests_name("ssh", tests, sshd_setup, sshd_teardown);
  *	}
@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -182,6 +183,12 @@ static inline struct ssh *sshd_open(usec_t timeout)
 	t.timeout = timeout;
 	assert_ok(ssh_open(&t, &s, &err), &err);
 	return s;
+}
+
+/* On the serving side, first of all: nothing outlives its session. */
+static inline void sshd_serving(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /* On the serving side: the process of sshd that carries this session. */

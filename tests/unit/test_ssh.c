@@ -446,6 +446,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		return serve(getenv("SSH_ORIGINAL_COMMAND"));
+		return sshd_serving(), serve(getenv("SSH_ORIGINAL_COMMAND"));
 	return cmocka_run_group_tests_name("ssh", tests, sshd_setup, sshd_teardown);
 }
