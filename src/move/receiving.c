@@ -152,7 +152,7 @@ static int sweep_volumes(struct receiving *r, bool named, struct err *err)
 			break;
 		staged = receiving_staged(r, name);
 		res = volume_destroy(staged, err);
-		if (res >= 0 && named && json_get_bool(r->t->facts, "published", false)) {
+		if (res >= 0 && named && json_get_bool(f, "published", false)) {
 			final = receiving_final(r, name);
 			res = volume_destroy(final, err);
 		}

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/runtime.h"
@@ -345,6 +346,23 @@ static int answer_again(struct receiving *r, json_t **ret, struct err *err)
 	return 0;
 }
 
+/* Files without a container, or of one that goes by another name. */
+static int check_places_free(
+	const struct receiving *r, const struct container *c, struct err *err)
+{
+	for (size_t i = 0; i < c->volumes.n; i++) {
+		_cleanup_volume_ struct volume *v =
+			volume_in_pool(r->pool, c->name, c->volumes.v[i].name);
+
+		if (file_exists(v->path))
+			return err_set(err, ERR_EXISTS,
+				"there are files of a '%s' in pool '%s' on the destination already: "
+				"remove them there, or send with --as-id NAME",
+				c->name, r->pool->name);
+	}
+	return 0;
+}
+
 /* Everything that can be refused is refused here, with the name locked and nothing made. */
 static int check_all(struct receiving *r, const struct skel *s, struct container *c,
 	const char *pool_word, json_t **ret_volumes, struct err *err)
@@ -355,6 +373,8 @@ static int check_all(struct receiving *r, const struct skel *s, struct container
 
 	if (res >= 0)
 		res = places_pool(r->m, pool_word ? pool_word : r->key.pool, &r->pool, err);
+	if (res >= 0)
+		res = check_places_free(r, c, err);
 	if (res >= 0)
 		res = check_options(r, s, c, err);
 	if (res < 0)

@@ -4,6 +4,7 @@
 
 #include "base/cancel.h"
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "move/announce.h"
@@ -117,7 +118,6 @@ static int write_owner(struct receiving *r, bool start, struct err *err)
 	snprintf(own.token, sizeof(own.token), "%s", r->t->token);
 	snprintf(own.peer, sizeof(own.peer), "%s", r->t->peer);
 	json_put_bool(r->t->facts, "start", start);
-	json_put_bool(r->t->facts, "published", true);
 	res = own_set(r->m->st, &own, err);
 	if (res >= 0)
 		res = transfer_set_phase(r->m->st, r->t, TRANSFER_COMMITTED, err);
@@ -128,8 +128,33 @@ static int write_owner(struct receiving *r, bool start, struct err *err)
 	return res < 0 ? res : fault_point("takeover.owner.after", err);
 }
 
+/* Which files under the container's own name are ours is durable before they are there: what lay
+ * there already is somebody else's, and no sweep may take it. */
+static int claim_places(struct receiving *r, const struct container *c, struct err *err)
+{
+	bool claimed = false;
+
+	for (size_t i = 0; i < c->volumes.n; i++) {
+		json_t *f = receiving_volume(r, c->volumes.v[i].name);
+		_cleanup_volume_ struct volume *final = receiving_final(r, c->volumes.v[i].name);
+
+		if (!f || json_get_bool(f, "published", false))
+			continue;
+		if (file_exists(final->path))
+			return err_set(err, ERR_EXISTS, "there are files at %s already",
+				final->path);
+		json_put_bool(f, "published", true);
+		claimed = true;
+	}
+	return claimed ? transfer_save(r->m->st, r->t, err) : 0;
+}
+
 static int publish(struct receiving *r, const struct container *c, struct err *err)
 {
+	int claimed = claim_places(r, c, err);
+
+	if (claimed < 0)
+		return claimed;
 	for (size_t i = 0; i < c->volumes.n; i++) {
 		_cleanup_volume_ struct volume *staged = receiving_staged(r, c->volumes.v[i].name);
 		_cleanup_volume_ struct volume *final = receiving_final(r, c->volumes.v[i].name);
