@@ -294,15 +294,29 @@ static bool ran_here(const struct sending *s)
 	return json_get_bool(s->t->facts, "was_running", false);
 }
 
+/* Whatever its error was, it is recovery's now: only that code makes wherryd try again. */
+static int left_to_recovery(struct err *err)
+{
+	struct err e = ERR_INIT;
+
+	err_copy(&e, err);
+	return err_set(err, ERR_UNKNOWN, "%s; wherryd keeps trying", e.text);
+}
+
+/* Shielded: who cancels wants it to run. */
 int handover_start_again(struct sending *s, struct err *err)
 {
 	int r;
 
 	if (!ran_here(s))
 		return 0;
+	cancel_shield();
 	r = runtime_start(s->t->ct, 60 * USEC_PER_SEC, err);
-	if (r < 0)
-		return err_prefix(err, "start container '%s' here again", s->t->ct);
+	cancel_unshield();
+	if (r < 0) {
+		err_prefix(err, "start container '%s' here again", s->t->ct);
+		return left_to_recovery(err);
+	}
 	if (s->c)
 		announce_container(s->c);
 	move_say(s->m, "container '%s' runs here again", s->t->ct);
@@ -322,7 +336,7 @@ static int do_take_back(struct handover *x, struct err *err)
 		return r;
 	r = own_write(x, OWN_OWNER, x->own.epoch, err);
 	if (r < 0)
-		return r;
+		return left_to_recovery(err);
 	return handover_start_again(x->s, err);
 }
 
@@ -340,8 +354,11 @@ static int do_given_back(struct handover *x, struct err *err)
 		r = state_commit(s->m->st, err);
 	else
 		state_rollback(s->m->st);
-	if (r < 0)
-		return r;
+	if (r < 0) {
+		(void)read_back(x, err, r);
+		if (x->h.own != OWN_OWNER)
+			return left_to_recovery(err);
+	}
 	add_history(x, "given-back");
 	return handover_start_again(s, err);
 }
@@ -403,10 +420,11 @@ static int loop(struct handover *x, enum handover_outcome *ret, struct err *err)
 		r = do_step(x, step, err);
 		if (step == HANDOFF_TAKE_BACK || step == HANDOFF_GIVEN_BACK ||
 			step == HANDOFF_DONE || step == HANDOFF_OPERATOR) {
-			*ret = step == HANDOFF_TAKE_BACK    ? HANDOVER_TAKEN_BACK
-			       : step == HANDOFF_GIVEN_BACK ? HANDOVER_GIVEN_BACK
-			       : step == HANDOFF_DONE	    ? HANDOVER_DONE
-							    : HANDOVER_PENDING;
+			/* What was done, not what was meant. */
+			*ret = x->h.done		   ? HANDOVER_DONE
+			       : step == HANDOFF_TAKE_BACK ? HANDOVER_TAKEN_BACK
+			       : x->h.own == OWN_OWNER	   ? HANDOVER_GIVEN_BACK
+							   : HANDOVER_PENDING;
 			break;
 		}
 		if (r >= 0)
@@ -478,6 +496,8 @@ int handover_run(struct sending *s, usec_t patience, bool give_up, enum handover
 		cancel_shield();
 	*ret = x.h.done ? HANDOVER_DONE : HANDOVER_TAKEN_BACK;
 	r = loop(&x, ret, err);
+	if (shielded)
+		cancel_unshield();
 	sending_phase_end(s);
 	drop_channel(&x);
 	/* What went wrong first is the story; a failure of the way back is worse and wins. */
@@ -547,6 +567,7 @@ int handover_clone(struct sending *s, struct err *err)
 {
 	struct handover x = {
 		.s = s, .ask_until = clock_deadline(s->peer->patience), .why = ERR_INIT};
+	struct err again = ERR_INIT;
 	int r = begin(&x, err);
 
 	if (r < 0)
@@ -558,6 +579,9 @@ int handover_clone(struct sending *s, struct err *err)
 		json_object_del(s->t->facts, "was_running"); /* stopped on purpose, if it is */
 		r = transfer_save(s->m->st, s->t, err);
 		add_history(&x, "cloned");
+	} else if (x.h.stopped && ran_here(s) && handover_start_again(s, &again) < 0) {
+		/* A copy that came to nothing leaves the container as it was, and that wins. */
+		r = err_copy(err, &again);
 	}
 	drop_channel(&x);
 	sending_phase_end(s);

@@ -80,7 +80,10 @@ static int recover_committed(struct recovery *x, struct sending *s, struct err *
 	enum handover_outcome outcome;
 	int r = handover_run(s, 0, false, &outcome, err);
 
-	if (outcome == HANDOVER_PENDING)
+	/* Given back and not started: tried again. */
+	if (outcome == HANDOVER_PENDING ||
+		(r < 0 && outcome == HANDOVER_GIVEN_BACK &&
+			json_get_bool(s->t->facts, "was_running", false)))
 		return r;
 	err_clear(err);
 	note(x, s->t,
@@ -100,10 +103,9 @@ static int recover_before_commit(
 
 	if (own->kind == OWN_RELEASING) {
 		r = handover_run(s, 0, true, &outcome, err);
-		if (outcome == HANDOVER_PENDING)
+		if (r < 0) /* the way back itself failed: it is down, and tried again */
 			return r;
 		note(x, s->t, "it was being handed over and belongs here again");
-		err_clear(err);
 	} else {
 		r = handover_start_again(s, err);
 		if (r < 0)

@@ -347,16 +347,16 @@ static int answer_again(struct receiving *r, json_t **ret, struct err *err)
 }
 
 /* Files without a container, or of one that goes by another name. */
-static int check_places_free(
-	const struct receiving *r, const struct container *c, struct err *err)
+static int check_places_free(const struct receiving *r, const struct container *c, struct err *err)
 {
 	for (size_t i = 0; i < c->volumes.n; i++) {
-		_cleanup_volume_ struct volume *v =
-			volume_in_pool(r->pool, c->name, c->volumes.v[i].name);
+		_cleanup_volume_ struct volume *v = volume_in_pool(
+			r->pool, c->name, c->volumes.v[i].name);
 
 		if (file_exists(v->path))
 			return err_set(err, ERR_EXISTS,
-				"there are files of a '%s' in pool '%s' on the destination already: "
+				"there are files of a '%s' in pool '%s' on the destination "
+				"already: "
 				"remove them there, or send with --as-id NAME",
 				c->name, r->pool->name);
 	}

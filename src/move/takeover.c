@@ -141,8 +141,8 @@ static int claim_places(struct receiving *r, const struct container *c, struct e
 		if (!f || json_get_bool(f, "published", false))
 			continue;
 		if (file_exists(final->path))
-			return err_set(err, ERR_EXISTS, "there are files at %s already",
-				final->path);
+			return err_set(
+				err, ERR_EXISTS, "there are files at %s already", final->path);
 		json_put_bool(f, "published", true);
 		claimed = true;
 	}
