@@ -283,12 +283,28 @@ static int end_here(struct sending *s, bool tell, struct err *err)
 	return r < 0 ? r : runtime_guard(s->t->ct, false, err);
 }
 
+/* A send that ends while the container is between two owners would leave it there: nobody could
+ * start it, and nothing open would say why. */
+static int check_settled(struct sending *s, struct err *err)
+{
+	struct own own;
+	int r = own_get(s->m->st, s->t->ct, &own, err);
+
+	if (r < 0 || own.kind == OWN_OWNER)
+		return r;
+	return err_set(err, ERR_UNKNOWN,
+		"container '%s' is still %s here, so its send is not ended: wherryd keeps trying",
+		s->t->ct, own_kind_name(own.kind));
+}
+
 int reserve_undo(struct sending *s, struct err *err)
 {
 	struct err e = ERR_INIT;
 	bool tell = !s->o.local;
-	int r;
+	int r = check_settled(s, err);
 
+	if (r < 0)
+		return r;
 	if (!tell)
 		return end_here(s, false, err);
 	peer_drop(s->peer);
