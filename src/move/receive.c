@@ -186,6 +186,9 @@ static int serve_cleanup(struct receiving *r, char *const *words, json_t **ret, 
 		res = drop_snapshots(r, err);
 		if (res >= 0)
 			res = transfer_set_phase(r->m->st, r->t, TRANSFER_CLOSED, err);
+		/* Until then the source asks with it; it opens nothing new, being in use. */
+		if (res >= 0 && r->key.single_use)
+			res = auth_key_del(r->m->st, r->key.name, err);
 	}
 	if (res < 0)
 		return res;

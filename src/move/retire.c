@@ -84,8 +84,9 @@ static int destroy_here(struct sending *s, struct err *err)
 {
 	int r = check_released(s, err);
 
-	if (r >= 0)
-		r = ask_once_more(s, err);
+	if (r < 0 || json_get_bool(s->t->facts, "removed", false))
+		return r;
+	r = ask_once_more(s, err);
 	if (r >= 0)
 		r = fault_point("retire.before", err);
 	if (r >= 0)
@@ -94,7 +95,8 @@ static int destroy_here(struct sending *s, struct err *err)
 		r = fault_point("retire.destroyed", err);
 	if (r >= 0)
 		r = runtime_undefine(s->t->ct, err);
-	return r;
+	/* From here on the peer may close its side and forget the key that could ask it. */
+	return r < 0 ? r : transfer_fact(s->m->st, s->t, "removed", json_true(), err);
 }
 
 static void tell_peer(struct sending *s)

@@ -229,8 +229,6 @@ static int settle_done(struct receiving *r, struct err *err)
 	if (res < 0)
 		return res;
 	add_history(r, "arrived", NULL);
-	if (r->key.single_use)
-		return auth_key_del(r->m->st, r->key.name, err);
 	return 0;
 }
 
