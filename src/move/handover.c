@@ -365,8 +365,12 @@ static int do_given_back(struct handover *x, struct err *err)
 
 static int write_releasing(struct handover *x, struct err *err)
 {
-	int r = fault_point("handover.releasing.before", err);
+	/* Hours may lie since the first step, and somebody may have written the configuration anew:
+	 * without the hook LXC would start it here after a reboot. */
+	int r = runtime_guard(x->s->t->ct, true, err);
 
+	if (r >= 0)
+		r = fault_point("handover.releasing.before", err);
 	if (r < 0)
 		return r;
 	r = own_write(x, OWN_RELEASING, x->own.epoch, err);
