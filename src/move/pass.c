@@ -345,7 +345,7 @@ static int pass_tree(struct sending *s, struct volume *v, const struct pass *p, 
 	struct leg l = {.v = v, .base = !json_get_bool(f, "complete", false), .final = p->final};
 	int r;
 
-	if (p->frozen || (!p->final && volume_can(v, STORAGE_SNAPSHOT))) {
+	if ((p->frozen || !p->final) && volume_can(v, STORAGE_SNAPSHOT)) {
 		r = new_snapshot(s, v, f, err);
 		if (r < 0)
 			return r;
@@ -366,9 +366,18 @@ static int flush_volume(struct sending *s, struct volume *v, const struct pass *
 {
 	const struct pass left = {.patience = p->patience};
 	json_t *f = sending_volume(s, v->name);
+	_cleanup_close_ int fd = -1;
+	int r;
 
 	if (!json_get_str(f, "pending"))
 		return 0;
+	r = volume_snapshot_root(v, json_get_str(f, "pending"), &fd, err);
+	if (r == -ERR_NOT_FOUND) { /* named, and never made */
+		err_clear(err);
+		return drop_pending(s, v, f, err);
+	}
+	if (r < 0)
+		return r;
 	return sending_native(s, v->name) ? send_pending(s, v, f, &left, err)
 					  : drop_pending(s, v, f, err);
 }
