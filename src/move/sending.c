@@ -55,6 +55,27 @@ int sending_open(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	return 0;
 }
 
+/* What is read from now on must be what the first step saw: that is what the destination has made
+ * room for, and what cleanup removes. */
+static int check_same_volumes(const struct sending *s, struct err *err)
+{
+	const json_t *all = json_object_get(s->t->facts, "volumes");
+	bool same = json_object_size(all) == s->vols.n;
+
+	for (size_t i = 0; same && i < s->vols.n; i++) {
+		const json_t *f = json_object_get(all, s->vols.v[i]->name);
+		const char *path = json_get_str(f, "path");
+
+		same = path && !strcmp(path, s->vols.v[i]->path);
+	}
+	if (same)
+		return 0;
+	return err_set(err, ERR_STATE,
+		"the volumes of container '%s' are not those with which its send began: `wherry ct "
+		"send cancel %s`, and begin again",
+		s->t->ct, s->t->ct);
+}
+
 int sending_load(struct sending *s, struct err *err)
 {
 	int r;
@@ -64,7 +85,8 @@ int sending_load(struct sending *s, struct err *err)
 	r = runtime_load(s->t->ct, &s->c, err);
 	if (r < 0)
 		return r;
-	return places_volumes(s->c, &s->vols, err);
+	r = places_volumes(s->c, &s->vols, err);
+	return r < 0 ? r : check_same_volumes(s, err);
 }
 
 void sending_free(struct sending *s)
