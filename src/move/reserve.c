@@ -250,8 +250,13 @@ int reserve_tell_cancel(struct move_ctx *m, struct transfer *t, struct err *err)
 
 	p->patience = 0;
 	r = peer_call(p, words, NULL, &answer, err);
-	if (r < 0)
+	if (r == -ERR_STATE) {
+		/* A copy whose answer was lost: it is a container of its own there by now. */
+		move_say(m, "cancel on %s: %s", t->peer, err->text);
+		err_clear(err);
+	} else if (r < 0) {
 		return r;
+	}
 	json_object_del(t->facts, "tell_cancel");
 	return transfer_save(m->st, t, err);
 }

@@ -260,6 +260,7 @@ static int lock_for_cancel(struct move_ctx *m, const char *ct, struct err *err)
 	if (r == -ERR_BUSY) {
 		err_clear(err);
 		move_lock_interrupt(ct, "ct.send");
+		move_lock_interrupt(ct, "ct.migrate");
 		r = move_lock(m, ct, true, &fd, err);
 	}
 	if (fd >= 0)
