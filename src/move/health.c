@@ -88,7 +88,8 @@ static int check_command(
 
 	for (;;) {
 		err_clear(err);
-		if (runtime_exec_until(c->name, argv, fds, deadline, &status, err) >= 0 && status == 0)
+		if (runtime_exec_until(c->name, argv, fds, deadline, &status, err) >= 0 &&
+			status == 0)
 			return 0;
 		if (clock_now() >= deadline)
 			return err_set(err, ERR_HEALTH,
