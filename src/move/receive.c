@@ -228,7 +228,7 @@ int receive_serve(
 	struct err tell_err = ERR_INIT;
 	int res;
 
-	r.verb = verb_serve_new(q->fd_in, q->fd_out, m->cfg->link_timeout * 4);
+	r.verb = verb_serve_new(q->fd_in, q->fd_out, VERB_IDLE);
 	res = auth_key_get(m->st, q->key, &r.key, err);
 	if (res == -ERR_NOT_FOUND)
 		res = err_set(err, ERR_AUTH, "that key is not authorised on this node any more");
