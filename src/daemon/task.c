@@ -143,6 +143,14 @@ static void end_clients(struct task *t)
 		client_end(t->clients.v[--t->clients.n]);
 }
 
+/* Something is half done. Of a receive the peer got the answer, and we its exit status. */
+static bool is_unknown(const struct task *t, const json_t *error)
+{
+	if (t->flags & CALL_RECEIVE && t->result)
+		return json_get_u64(t->result, "exit", 0) == (uint64_t)err_exit_status(ERR_UNKNOWN);
+	return str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN));
+}
+
 /* The worker is trusted, but a broken one must not harm the others. */
 static void on_message(struct task *t, const json_t *msg)
 {
@@ -168,7 +176,7 @@ static void on_message(struct task *t, const json_t *msg)
 		return;
 	end_clients(t);
 	/* Not of recovery's own, which comes back by itself. */
-	if (!(t->flags & CALL_DAEMON) && str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN)))
+	if (!(t->flags & CALL_DAEMON) && is_unknown(t, error))
 		recovery_run(t->server);
 }
 

@@ -247,7 +247,11 @@ int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err)
 		res = settle_done(r, err);
 	}
 	cancel_unshield();
-	return res;
+	if (res >= 0)
+		return 0;
+	/* It has the commit and neither runs well nor went back: wherryd comes back to it. */
+	err_copy(&why, err);
+	return err_set(err, ERR_UNKNOWN, "%s", why.text);
 }
 
 static enum handoff_message message_kind(const json_t *line)
