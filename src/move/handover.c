@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "move/announce.h"
 #include "move/pass.h"
+#include "move/reserve.h"
 #include "node/job.h"
 #include "node/journal.h"
 #include "runtime/runtime.h"
@@ -348,6 +349,7 @@ static int do_given_back(struct handover *x, struct err *err)
 	if (r < 0)
 		return r;
 	r = own_write(x, OWN_OWNER, x->own.epoch + 2, err);
+	json_put_bool(s->t->facts, "unswept", true);
 	if (r >= 0)
 		r = transfer_set_phase(s->m->st, s->t, TRANSFER_REFUSED, err);
 	if (r >= 0)
@@ -360,7 +362,11 @@ static int do_given_back(struct handover *x, struct err *err)
 			return left_to_recovery(err);
 	}
 	add_history(x, "given-back");
-	return handover_start_again(s, err);
+	r = handover_start_again(s, err);
+	if (r < 0)
+		return r;
+	r = reserve_sweep(s, err);
+	return r < 0 ? left_to_recovery(err) : 0;
 }
 
 static int write_releasing(struct handover *x, struct err *err)

@@ -172,6 +172,19 @@ static int start_ended(struct recovery *x, struct transfer *t, struct err *err)
 	return transfer_save(x->m->st, t, err);
 }
 
+/* Snapshots, indexes and the pre-start hook of a send that has ended. */
+static int sweep_ended(struct recovery *x, struct transfer *t, struct err *err)
+{
+	struct sending s = {.m = x->m, .t = t};
+	int lock, r = move_lock(x->m, t->ct, false, &lock, err);
+
+	if (r < 0)
+		return r;
+	r = reserve_sweep(&s, err);
+	close(lock);
+	return r;
+}
+
 /* Given back or cancelled, and the crash came before it was started again. Of a send that came to
  * its end, the fact only says how the container was. */
 static int recover_ended_source(struct recovery *x, struct transfer *t, struct err *err)
@@ -182,6 +195,8 @@ static int recover_ended_source(struct recovery *x, struct transfer *t, struct e
 		return 0;
 	if (json_get_bool(t->facts, "was_running", false))
 		r = start_ended(x, t, err);
+	if (r >= 0 && json_get_bool(t->facts, "unswept", false))
+		r = sweep_ended(x, t, err);
 	if (r >= 0 && json_get_bool(t->facts, "tell_cancel", false)) {
 		r = reserve_tell_cancel(x->m, t, err);
 		if (r >= 0)

@@ -271,6 +271,35 @@ static void add_history(struct sending *s)
 	move_history(s->m, s->t->ct, "cancelled", d);
 }
 
+/* Another send of it may be open by now: the hook is that one's. */
+static int unguard(struct move_ctx *m, const char *ct, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *open = NULL;
+	struct own own;
+	bool exists;
+	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &open, err);
+
+	if (r != -ERR_NOT_FOUND)
+		return r < 0 ? r : 0;
+	err_clear(err);
+	r = own_get(m->st, ct, &own, err);
+	if (r < 0 || own.kind != OWN_OWNER)
+		return r;
+	r = runtime_exists(ct, &exists, err);
+	return r < 0 || !exists ? r : runtime_guard(ct, false, err);
+}
+
+int reserve_sweep(struct sending *s, struct err *err)
+{
+	int r = pass_forget(s, err);
+
+	if (r >= 0)
+		r = places_transfer_dir_remove(s->t->token, err);
+	if (r >= 0)
+		r = unguard(s->m, s->t->ct, err);
+	return r < 0 ? r : transfer_fact(s->m->st, s->t, "unswept", NULL, err);
+}
+
 /* Ours first, durably: from then on the token is dead here, whatever the peer has heard. */
 static int end_here(struct sending *s, bool tell, struct err *err)
 {
@@ -278,14 +307,14 @@ static int end_here(struct sending *s, bool tell, struct err *err)
 
 	if (tell)
 		json_put_bool(s->t->facts, "tell_cancel", true);
+	json_put_bool(s->t->facts, "unswept", true);
 	if (s->t->phase < TRANSFER_CANCELLED)
 		s->t->phase = TRANSFER_CANCELLED;
 	r = transfer_save(s->m->st, s->t, err);
 	if (r < 0)
 		return r;
 	add_history(s);
-	r = places_transfer_dir_remove(s->t->token, err);
-	return r < 0 ? r : runtime_guard(s->t->ct, false, err);
+	return reserve_sweep(s, err);
 }
 
 /* A send that ends while the container is between two owners would leave it there: nobody could

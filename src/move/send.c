@@ -362,7 +362,7 @@ static int cancel_failed(struct sending *s, int failed, struct err *err)
 		return failed;
 	if (own_get(s->m->st, s->t->ct, &own, &undo_err) < 0 || own.kind == OWN_RELEASED)
 		return failed;
-	if (s->o.keep_partial) {
+	if (s->o.keep_partial && transfer_is_open(s->t)) {
 		move_say(s->m,
 			"what has arrived on %s is kept: go on with `wherry ct send %s %s`, or "
 			"`wherry ct send cancel %s`",
