@@ -124,6 +124,8 @@ int scan_tree(struct sender *s, struct id_vec *ret, struct err *err)
 
 		sender_go(s, &sc.w, id);
 		r = scan_dir(&sc, id, err);
+		if (r >= 0) /* a long walk that finds nothing must not look like a dead source */
+			r = stream_flush(s->s, err);
 	}
 	s->res->entries = sc.entries;
 	walk_done(&sc.w);
