@@ -132,6 +132,9 @@ static int ended(void *ctx, struct err *err)
 	if (!v->waited)
 		r = ssh_run_wait(v->run, clock_deadline(END_MAX), err);
 	v->waited = true;
+	/* Data were flowing, so it was the right command, and it died: it can be asked again. */
+	if (r < 0 && err->code == ERR_PROTOCOL && v->stream)
+		return err_set(err, ERR_UNREACHABLE, "%s", err->text);
 	if (r < 0 && err->code != ERR_TIMEOUT)
 		return r;
 	return err_set(err, ERR_UNREACHABLE, "%s ended the call without an answer", v->peer);

@@ -516,6 +516,16 @@ int handover_run(struct sending *s, usec_t patience, bool give_up, enum handover
 	return r;
 }
 
+/* Waits until the peer has said what became of the copy. */
+static int clone_outcome(struct handover *x, struct err *err)
+{
+	int r = 0;
+
+	while (r >= 0 && (x->h.peer == PEER_UNKNOWN || x->h.peer == PEER_STARTING))
+		r = x->h.peer == PEER_UNKNOWN ? do_ask(x, err) : do_wait(x, err);
+	return r;
+}
+
 static int clone_dialogue(struct handover *x, struct err *err)
 {
 	int r = do_prepare(x, err);
@@ -524,8 +534,8 @@ static int clone_dialogue(struct handover *x, struct err *err)
 		return r;
 	x->h.peer = PEER_UNKNOWN;
 	r = do_commit(x, err);
-	while (r >= 0 && (x->h.peer == PEER_UNKNOWN || x->h.peer == PEER_STARTING))
-		r = x->h.peer == PEER_UNKNOWN ? do_ask(x, err) : do_wait(x, err);
+	if (r >= 0)
+		r = clone_outcome(x, err);
 	if (r < 0)
 		return r;
 	if (x->h.peer == PEER_OWNER)
@@ -571,6 +581,21 @@ static int clone_pass(struct handover *x, struct err *err)
 		r = err_copy(err, &again);
 	s->stop_ended = clock_now();
 	return r;
+}
+
+int handover_clone_look(struct sending *s, struct err *err)
+{
+	struct handover x = {
+		.s = s, .ask_until = clock_deadline(s->peer->patience), .why = ERR_INIT};
+	int r;
+
+	x.h.peer = PEER_UNKNOWN;
+	r = clone_outcome(&x, err);
+	if (r < 0 || x.h.peer != PEER_OWNER)
+		return r;
+	json_object_del(s->t->facts, "was_running"); /* it has been started again by now */
+	add_history(&x, "cloned");
+	return transfer_set_phase(s->m->st, s->t, TRANSFER_DONE, err);
 }
 
 int handover_clone(struct sending *s, struct err *err)

@@ -25,3 +25,5 @@ int handover_run(struct sending *s, usec_t patience, bool give_up,
 int handover_start_again(struct sending *s, struct err *err) _must_use_;
 /* The state step of a clone: no ownership changes here. */
 int handover_clone(struct sending *s, struct err *err) _must_use_;
+/* A copy whose last answer was lost may be there already: then phase is TRANSFER_DONE. */
+int handover_clone_look(struct sending *s, struct err *err) _must_use_;

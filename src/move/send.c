@@ -382,7 +382,9 @@ int send_continue(struct sending *s, json_t **ret, struct err *err)
 	s->o.consistent = json_get_bool(s->t->opts, "consistent", true);
 	s->o.restart = json_get_bool(s->t->opts, "restart", true);
 	s->o.keep_partial = json_get_bool(s->t->opts, "keep_partial", false);
-	if (s->t->phase < TRANSFER_COMMITTED) {
+	if (sending_is_clone(s) && s->t->phase >= TRANSFER_BASE && s->t->phase < TRANSFER_COMMITTED)
+		r = handover_clone_look(s, err);
+	if (r >= 0 && s->t->phase < TRANSFER_COMMITTED) {
 		r = sending_load(s, err);
 		if (r >= 0)
 			r = before_commit(s, err);
