@@ -143,12 +143,17 @@ static void end_clients(struct task *t)
 		client_end(t->clients.v[--t->clients.n]);
 }
 
-/* Something is half done. Of a receive the peer got the answer, and we its exit status. */
-static bool is_unknown(const struct task *t, const json_t *error)
+/* Something is half done, or a send failed or was cancelled while the other side could not be told.
+ * Of a receive the peer got the answer, and we its exit status. Recovery's own tasks come back by
+ * themselves. */
+static bool leaves_work(const struct task *t, const json_t *error)
 {
+	if (t->flags & CALL_DAEMON)
+		return false;
 	if (t->flags & CALL_RECEIVE && t->result)
 		return json_get_u64(t->result, "exit", 0) == (uint64_t)err_exit_status(ERR_UNKNOWN);
-	return str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN));
+	return str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN)) ||
+	       (error && str_starts(t->call, "ct.send")) || str_eq(t->call, "ct.send.cancel");
 }
 
 /* The worker is trusted, but a broken one must not harm the others. */
@@ -175,8 +180,7 @@ static void on_message(struct task *t, const json_t *msg)
 	if (!t->ended)
 		return;
 	end_clients(t);
-	/* Not of recovery's own, which comes back by itself. */
-	if (!(t->flags & CALL_DAEMON) && is_unknown(t, error))
+	if (leaves_work(t, error))
 		recovery_run(t->server);
 }
 

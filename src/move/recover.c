@@ -45,14 +45,19 @@ static int go_on(struct recovery *x, const struct sending *s)
 	return 0;
 }
 
-static int give_up(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
+static int cancel(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
 {
 	struct send_opts o;
 
 	send_opts_init(&o);
+	return send_cancel(m, ct, &o, ret, err);
+}
+
+static int give_up(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
+{
 	move_say(m, "container '%s': its send was taken up %d times in vain, it is cancelled", ct,
 		RECOVERIES_MAX);
-	return send_cancel(m, ct, &o, ret, err);
+	return cancel(m, ct, ret, err);
 }
 
 int recover_send(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
@@ -66,6 +71,10 @@ int recover_send(struct move_ctx *m, const char *ct, json_t **ret, struct err *e
 	r = sending_open(m, ct, &o, &s, err);
 	if (r < 0)
 		return r;
+	if (json_get_bool(s->t->facts, "cancelling", false)) {
+		close(TAKE_FD(s->lock));
+		return cancel(m, ct, ret, err);
+	}
 	n = json_get_u64(s->t->facts, "recoveries", 0) + 1;
 	if (n > RECOVERIES_MAX && s->t->phase < TRANSFER_COMMITTED) {
 		close(TAKE_FD(s->lock));
@@ -111,8 +120,11 @@ static int recover_before_commit(
 		if (r < 0)
 			return r;
 	}
-	if (json_get_bool(s->t->opts, "now", false))
+	if (json_get_bool(s->t->facts, "cancelling", false))
 		return go_on(x, s);
+	/* One that failed and was kept is the operator's to go on with. */
+	if (json_get_bool(s->t->opts, "now", false))
+		return json_get_bool(s->t->facts, "kept", false) ? 0 : go_on(x, s);
 	if (s->t->phase != TRANSFER_NEW)
 		return 0;
 	/* The first step broke off: nothing is reserved that could be gone on with. */

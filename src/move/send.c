@@ -305,6 +305,9 @@ int send_cancel(struct move_ctx *m, const char *ct, const struct send_opts *o, j
 	if (r < 0)
 		return r;
 	r = may_cancel(s, err);
+	/* Durable first: should this worker die, recovery goes on with the cancel, not the send. */
+	if (r >= 0)
+		r = transfer_fact(m->st, s->t, "cancelling", json_true(), err);
 	if (r < 0)
 		return r;
 	make_plan(s);
@@ -363,6 +366,8 @@ static int cancel_failed(struct sending *s, int failed, struct err *err)
 	if (own_get(s->m->st, s->t->ct, &own, &undo_err) < 0 || own.kind == OWN_RELEASED)
 		return failed;
 	if (s->o.keep_partial && transfer_is_open(s->t)) {
+		if (transfer_fact(s->m->st, s->t, "kept", json_true(), &undo_err) < 0)
+			log_warning("%s", undo_err.text);
 		move_say(s->m,
 			"what has arrived on %s is kept: go on with `wherry ct send %s %s`, or "
 			"`wherry ct send cancel %s`",
@@ -379,6 +384,7 @@ int send_continue(struct sending *s, json_t **ret, struct err *err)
 	int r = 0;
 
 	make_plan(s);
+	json_object_del(s->t->facts, "kept");
 	s->o.consistent = json_get_bool(s->t->opts, "consistent", true);
 	s->o.restart = json_get_bool(s->t->opts, "restart", true);
 	s->o.keep_partial = json_get_bool(s->t->opts, "keep_partial", false);

@@ -32,7 +32,7 @@ cases=(
 	"undo source kill handover.takeback#1"
 	"undo destination kill receiving.promise.after#1"
 )
-plan ${#cases[@]}
+plan $((${#cases[@]} + 3))
 cleanup matrix_down
 matrix_up
 for case in "${cases[@]}"; do
@@ -45,3 +45,14 @@ for case in "${cases[@]}"; do
 		matrix_up
 	}
 done
+
+# An operator's cancel whose worker dies is a cancel all the same: recovery does not go on with the send.
+here=$(where_it_runs)
+there=$(other "$here")
+disarm
+on "$here" wherry ct send config $MATRIX_CT "$there" -q
+on "$here" wherry ct send rootfs $MATRIX_CT -q
+echo 'step.config.undo:kill!' >"$(root_of "$here")/run/wherry-fault"
+ok "the worker of a cancel dies" on "$here" sh -c "! wherry ct send cancel $MATRIX_CT"
+ok "the cancel comes to its end by itself" wait_settled 60 move "$here" "$there"
+is "$(where_it_runs)" "$here" "and the container stays where it was"
