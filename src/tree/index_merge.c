@@ -390,8 +390,10 @@ static bool has_name(const struct name_vec *names, const char *name)
 }
 
 /* What moved into the folder, where the pass did not get to say so itself. */
-static void merge_moved_in(struct merge *m, uint64_t dir, const struct name_vec *said)
+static bool merge_moved_in(struct merge *m, uint64_t dir, const struct name_vec *said)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < m->j->ins.n; i++) {
 		const struct part_move *mv = &m->j->ins.v[i];
 		struct index_entry e = {.id = mv->id, .mode = S_IFDIR};
@@ -405,7 +407,9 @@ static void merge_moved_in(struct merge *m, uint64_t dir, const struct name_vec 
 				break;
 		e.name = mv->to;
 		out_entry(m, dir, &e);
+		any = true;
 	}
+	return any;
 }
 
 /* A folder that the pass did not finish: the old block with what is known by now, to be looked at
@@ -434,7 +438,8 @@ static void merge_mixed(
 	}
 	if (d)
 		merge_part_entries(m, d);
-	merge_moved_in(m, t->id, &names);
+	if (merge_moved_in(m, t->id, &names))
+		done.flags |= INDEX_F_RACY;
 	out_done(m, &done);
 }
 

@@ -242,6 +242,15 @@ static void put_begin(struct sender *s)
 	op_end(&s->out);
 }
 
+/* What moves goes through a folder in the root, which moves the root's own times. */
+static void add_root(const struct sender *s, struct id_vec *dirty)
+{
+	for (size_t i = 0; i < dirty->n; i++)
+		if (dirty->v[i] == s->w.root_id)
+			return;
+	*id_vec_push(dirty) = s->w.root_id;
+}
+
 static int send_pass(struct sender *s, struct err *err)
 {
 	_cleanup_(id_vec_done) struct id_vec dirty = {0};
@@ -256,6 +265,8 @@ static int send_pass(struct sender *s, struct err *err)
 			r = scan_tree(s, &dirty, err);
 		if (r >= 0)
 			r = moves_send(&s->moves, s, err);
+		if (r >= 0 && (s->moves.v.n || s->ix.pending))
+			add_root(s, &dirty);
 	}
 	if (r >= 0)
 		r = visit_all(s, &dirty, err);

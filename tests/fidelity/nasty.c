@@ -4,9 +4,8 @@
  *	nasty DIR [--base ID] [--ids MAX] [--xattr-max BYTES] [--target-max BYTES]
  *		[--project] [--huge] [--many N] [--flags]
  *
- * --base: ids on disk begin there (a container with an id map); --ids: its largest id. What the
- *file system refuses is said on standard error, and the exit status is 1: the tests know what
- *theirs can do.
+ * --base: ids on disk begin there (a container with an id map); --ids: its largest id.
+ * What the file system refuses is said on standard error, and the exit status is 1.
  */
 #include <errno.h>
 #include <fcntl.h>
