@@ -73,8 +73,10 @@ static void fatal(const char *what)
 /* Hard links: an inode of A goes with exactly one inode of B, and the other way round. */
 struct pair {
 	ino_t a, b;
+	struct pair *next;
 };
 static void *by_a, *by_b;
+static struct pair *pairs;
 
 static int cmp_a(const void *x, const void *y)
 {
@@ -96,7 +98,8 @@ static void check_links(const struct stat *a, const struct stat *b)
 
 	if (a->st_nlink != b->st_nlink)
 		differ_num("names", (long long)a->st_nlink, (long long)b->st_nlink);
-	*p = (struct pair){a->st_ino, b->st_ino};
+	*p = (struct pair){a->st_ino, b->st_ino, pairs};
+	pairs = p;
 	at = tsearch(p, &by_a, cmp_a);
 	if ((*at)->b != b->st_ino)
 		differ("not the same inode as its other names", "");
