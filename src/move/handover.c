@@ -13,10 +13,11 @@
 #include "node/journal.h"
 #include "runtime/runtime.h"
 
-#define ASK_EVERY      (2 * USEC_PER_SEC)
-#define STARTING_EVERY (300 * USEC_PER_MSEC)
-#define DELTA_PATIENCE (20 * USEC_PER_SEC)
-#define ANSWER_GRACE   (60 * USEC_PER_SEC) /* beyond the health check's own time */
+#define ASK_EVERY	(2 * USEC_PER_SEC)
+#define STARTING_EVERY	(300 * USEC_PER_MSEC)
+#define PREPARE_TIMEOUT (10 * 60 * USEC_PER_SEC)
+#define DELTA_PATIENCE	(20 * USEC_PER_SEC)
+#define ANSWER_GRACE	(60 * USEC_PER_SEC) /* beyond the health check's own time */
 
 struct handover {
 	struct sending *s;
@@ -26,6 +27,7 @@ struct handover {
 	usec_t ask_until;
 	struct err why; /* the first thing that went wrong */
 	bool starts_there;
+	bool still; /* nothing changes here from the last pass to the end */
 };
 
 static int own_write(struct handover *x, enum own_kind kind, uint64_t epoch, struct err *err)
@@ -124,21 +126,59 @@ static void learn(struct handover *x, const json_t *answer)
 			x->s->t->ct, text ? text : "it says no reason");
 }
 
+/* Both sides walk their trees at the same time. */
+static int prepare_once(struct handover *x, json_t **ret_answer, json_t **ret_ours, struct err *err)
+{
+	int r = open_channel(x, err);
+
+	if (r >= 0)
+		r = verb_send_line(x->channel,
+			json_pack("{s:{s:o}}", "prepare", "volumes", pass_snapshots(x->s)), err);
+	if (r >= 0 && x->still && !*ret_ours) {
+		r = pass_digests(x->s, ret_ours, err);
+		if (r < 0)
+			return r;
+	}
+	if (r >= 0)
+		r = verb_recv_line(x->channel, PREPARE_TIMEOUT, ret_answer, err);
+	if (r < 0)
+		drop_channel(x);
+	return r;
+}
+
+/* The last lock on the door: what stands there must be what stands here. */
+static int compare_digests(
+	struct handover *x, const json_t *ours, const json_t *theirs, struct err *err)
+{
+	const json_t *d;
+	const char *name;
+
+	json_object_foreach((json_t *)ours, name, d)
+	{
+		const char *have = json_get_str(theirs, name);
+
+		if (!have || strcmp(have, json_string_value(d)))
+			return err_set(err, ERR_CORRUPT,
+				"volume '%s' on %s is not what it is here: its digest is %s, not "
+				"%s",
+				name, x->s->t->peer, have ? "another" : "missing",
+				json_string_value(d));
+	}
+	if (ours)
+		json_object_set(x->s->t->facts, "digests", (json_t *)ours);
+	return 0;
+}
+
 static int do_prepare(struct handover *x, struct err *err)
 {
-	_cleanup_json_ json_t *answer = NULL;
-	int r;
+	_cleanup_json_ json_t *answer = NULL, *ours = NULL;
+	int r = prepare_once(x, &answer, &ours, err);
 
-	r = ask(x, json_pack("{s:{s:o}}", "prepare", "volumes", pass_digests(x->s)),
-		10 * 60 * USEC_PER_SEC, &answer, err);
 	if (peer_link_lost(r) && !x->h.give_up) {
 		/* A new connection, and once more: preparing twice is preparing once. */
-		usec_t deadline = clock_deadline(DELTA_PATIENCE);
-
-		r = peer_reconnect(x->s->peer, deadline, err);
+		r = peer_reconnect(x->s->peer, clock_deadline(DELTA_PATIENCE), err);
 		if (r >= 0)
-			r = ask(x, json_pack("{s:{s:o}}", "prepare", "volumes", pass_digests(x->s)),
-				10 * 60 * USEC_PER_SEC, &answer, err);
+			r = prepare_once(x, &answer, &ours, err);
 	}
 	if (r < 0)
 		return r;
@@ -151,6 +191,10 @@ static int do_prepare(struct handover *x, struct err *err)
 	if (!json_object_get(answer, "prepared"))
 		return err_set(err, ERR_PROTOCOL,
 			"%s did not answer the prepare message as it must", x->s->t->peer);
+	r = compare_digests(
+		x, ours, json_object_get(json_object_get(answer, "prepared"), "digests"), err);
+	if (r < 0)
+		return r;
 	x->h.peer = PEER_PREPARED;
 	return fault_point("handover.prepared", err);
 }
@@ -272,7 +316,7 @@ static void add_history(struct handover *x, const char *event)
 
 	json_put_str(d, "who", s->m->who);
 	json_put_str(d, "error", x->why.text[0] ? x->why.text : NULL);
-	json_object_set_new(d, "digests", pass_digests(s));
+	json_object_set(d, "digests", json_object_get(s->t->facts, "digests"));
 	move_history(s->m, s->t->ct, event, d);
 }
 
@@ -492,7 +536,8 @@ static int begin(struct handover *x, struct err *err)
 int handover_run(struct sending *s, usec_t patience, bool give_up, enum handover_outcome *ret,
 	struct err *err)
 {
-	struct handover x = {.s = s, .ask_until = clock_deadline(patience), .why = ERR_INIT};
+	struct handover x = {
+		.s = s, .ask_until = clock_deadline(patience), .why = ERR_INIT, .still = true};
 	bool shielded;
 	int r;
 
@@ -607,6 +652,7 @@ int handover_clone(struct sending *s, struct err *err)
 
 	if (r < 0)
 		return r;
+	x.still = !ran_here(s); /* otherwise it runs again, or has run on */
 	r = clone_pass(&x, err);
 	if (r >= 0)
 		r = clone_dialogue(&x, err);

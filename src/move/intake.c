@@ -169,20 +169,10 @@ static int take_native(
 	return res;
 }
 
-static char *hex(const struct digest128 *d)
-{
-	struct str s = STR_INIT;
-
-	for (size_t i = 0; i < sizeof(d->b); i++)
-		str_addf(&s, "%02x", d->b[i]);
-	return str_take(&s);
-}
-
-static json_t *tree_answer(const struct tree_result *res, const char *digest)
+static json_t *tree_answer(const struct tree_result *res)
 {
 	json_t *o = json_object(), *list = json_array();
 
-	json_put_str(o, "digest", digest);
 	json_put_u64(o, "entries", res->entries);
 	json_put_u64(o, "bytes", res->bytes);
 	for (size_t i = 0; res->unsupported && res->unsupported[i] && i < 17; i++) {
@@ -229,7 +219,7 @@ static int take_tree(
 	_cleanup_volume_ struct volume *v = receiving_staged(r, in->volume);
 	_cleanup_container_ struct container *c = NULL;
 	_cleanup_free_ char *dir = places_transfer_dir(r->t->token);
-	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, in->volume), *digest = NULL;
+	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, in->volume);
 	struct tree_result result = {0};
 	_cleanup_close_ int fd = -1;
 	int res = make_volume(v, f, r, err);
@@ -248,16 +238,12 @@ static int take_tree(
 		.idmap = &c->idmap,
 		.progress = r->m->progress,
 		.state_dir = state_dir};
-	json_object_del(f, "digest");
 	res = tree_receive(&a, verb_stream(r->verb, NULL), &result, err);
 	if (res >= 0)
 		res = expect_end(verb_stream(r->verb, NULL), err);
 	if (res >= 0) {
-		digest = hex(&result.digest);
-		if (in->final)
-			json_put_str(f, "digest", digest);
 		json_put_bool(f, "complete", true);
-		*ret = tree_answer(&result, in->final ? digest : "");
+		*ret = tree_answer(&result);
 		res = transfer_save(r->m->st, r->t, err);
 	}
 	tree_result_done(&result);

@@ -25,15 +25,6 @@ struct leg {
 	bool base, final, native;
 };
 
-static char *digest_hex(const struct digest128 *d)
-{
-	struct str s = STR_INIT;
-
-	for (size_t i = 0; i < sizeof(d->b); i++)
-		str_addf(&s, "%02x", d->b[i]);
-	return str_take(&s);
-}
-
 static int start_verb(struct sending *s, const struct leg *l, struct verb **ret, json_t **ret_ready,
 	struct err *err)
 {
@@ -79,11 +70,7 @@ static void read_resume(const json_t *ready, struct tree_resume *ret)
 
 static void note_tree(struct sending *s, const struct leg *l, const struct tree_result *res)
 {
-	_cleanup_free_ char *hex = digest_hex(&res->digest);
-	json_t *f = sending_volume(s, l->v->name);
-
-	json_put_str(f, "digest", l->final ? hex : "");
-	json_put_u64(f, "entries", res->entries);
+	json_put_u64(sending_volume(s, l->v->name), "entries", res->entries);
 	s->entries += res->sent;
 }
 
@@ -476,7 +463,7 @@ int pass_forget(struct sending *s, struct err *err)
 	return ret;
 }
 
-json_t *pass_digests(struct sending *s)
+json_t *pass_snapshots(struct sending *s)
 {
 	json_t *o = json_object(), *all = json_object_get(s->t->facts, "volumes"), *f;
 	const char *name;
@@ -486,8 +473,23 @@ json_t *pass_digests(struct sending *s)
 		json_t *v = json_object();
 
 		json_put_str(v, "snapshot", json_get_str(f, "sent"));
-		json_put_str(v, "digest", json_get_str(f, "digest"));
 		json_object_set_new(o, name, v);
 	}
 	return o;
+}
+
+int pass_digests(struct sending *s, json_t **ret, struct err *err)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < s->vols.n; i++) {
+		int r = places_digest(s->vols.v[i], &s->c->idmap, o, err);
+
+		if (r < 0) {
+			json_decref(o);
+			return r;
+		}
+	}
+	*ret = o;
+	return 0;
 }

@@ -10,8 +10,11 @@
 #include "base/beneath.h"
 #include "base/dirs.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "base/str.h"
 #include "node/pools.h"
 #include "runtime/runtime.h"
+#include "tree/tree.h"
 
 static int default_pool(struct pool **ret, struct err *err)
 {
@@ -142,6 +145,24 @@ void volume_vec_free(struct volume_vec *v)
 	for (size_t i = 0; i < v->n; i++)
 		volume_free(v->v[i]);
 	volume_vec_done(v);
+}
+
+int places_digest(struct volume *v, const struct idmap *idmap, json_t *into, struct err *err)
+{
+	_cleanup_(str_done) struct str hex = STR_INIT;
+	_cleanup_close_ int fd = -1;
+	struct digest128 d;
+	uint64_t entries;
+	int r = volume_root(v, &fd, err);
+
+	if (r >= 0)
+		r = tree_verify(fd, idmap, &d, &entries, err);
+	if (r < 0)
+		return err_prefix(err, "verify volume '%s'", v->name);
+	for (size_t i = 0; i < sizeof(d.b); i++)
+		str_addf(&hex, "%02x", d.b[i]);
+	json_put_str(into, v->name, hex.buf);
+	return 0;
 }
 
 char *places_transfer_dir(const char *token)

@@ -27,6 +27,10 @@ VEC(volume_vec, struct volume *);
 int places_volumes(const struct container *c, struct volume_vec *ret, struct err *err) _must_use_;
 void volume_vec_free(struct volume_vec *v);
 
+/* Adds the digest of the volume's live tree (tree_verify), in hex, under its name. */
+int places_digest(
+	struct volume *v, const struct idmap *idmap, json_t *into, struct err *err) _must_use_;
+
 /* STATE/transfer/TOKEN, made on demand; removed whole when the transfer ends. */
 char *places_transfer_dir(const char *token);
 int places_transfer_dir_make(const char *token, struct err *err) _must_use_;

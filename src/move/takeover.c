@@ -33,36 +33,45 @@ json_t *takeover_state(struct receiving *r)
 	return o;
 }
 
-/* What the source computed while it read must be what was computed here while it was written. */
-static int compare_digests(struct receiving *r, const json_t *theirs, struct err *err)
+/* Is the last thing sent the last thing that came? Streams that came whole were checked frame by
+ * frame. */
+static int check_complete(struct receiving *r, const json_t *theirs, struct err *err)
 {
 	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
 	const char *name;
 
 	json_object_foreach(all, name, f)
 	{
-		const json_t *t = json_object_get(theirs, name);
-		const char *want = json_get_str(t, "digest"), *have = json_get_str(f, "digest");
-		const char *snap = json_get_str(t, "snapshot"), *last = json_get_str(f, "last");
+		const char *snap = json_get_str(json_object_get(theirs, name), "snapshot"),
+			   *last = json_get_str(f, "last");
+		bool native = json_get_bool(f, "native", false);
 
-		if (json_get_bool(f, "native", false)) {
-			if (!snap || !last || strcmp(snap, last))
-				return err_set(err, ERR_STATE,
-					"volume '%s' is at snapshot '%s' here, not at the last one "
-					"sent",
-					name, last ? last : "(none)");
-			continue;
-		}
-		/* A clone of a running container has no moment at which its tree stood still; its
-		 * frames were checked. */
-		if ((!want || !want[0]) && json_get_bool(r->t->facts, "clone", false))
-			continue;
-		if (!want || !have || strcmp(want, have))
-			return err_set(err, ERR_CORRUPT,
-				"volume '%s' differs from the source's: its digest is %s, not %s",
-				name, have ? have : "(none)", want ? want : "(none)");
+		if (native && (!snap || !last || strcmp(snap, last)))
+			return err_set(err, ERR_STATE,
+				"volume '%s' is at snapshot '%s' here, not at the last one sent",
+				name, last ? last : "(none)");
+		if (!native && !json_get_bool(f, "complete", false))
+			return err_set(err, ERR_STATE, "volume '%s' has not arrived", name);
 	}
 	return 0;
+}
+
+/* What stands here, for the source to compare with what stands there. */
+static int digest_volumes(struct receiving *r, json_t *into, struct err *err)
+{
+	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
+	_cleanup_container_ struct container *c = NULL;
+	const char *name;
+	int res = receiving_model(r, &c, err);
+
+	json_object_foreach(all, name, f)
+	{
+		_cleanup_volume_ struct volume *v = res >= 0 ? receiving_staged(r, name) : NULL;
+
+		if (v)
+			res = places_digest(v, &c->idmap, into, err);
+	}
+	return res;
 }
 
 static int settle_volumes(struct receiving *r, struct err *err)
@@ -87,12 +96,15 @@ static int settle_volumes(struct receiving *r, struct err *err)
 
 static int prepare(struct receiving *r, const json_t *msg, json_t **ret, struct err *err)
 {
+	_cleanup_json_ json_t *digests = json_object();
 	int res = receiving_pool(r, err);
 
 	if (res >= 0)
-		res = compare_digests(r, json_object_get(msg, "volumes"), err);
+		res = check_complete(r, json_object_get(msg, "volumes"), err);
 	if (res >= 0)
 		res = settle_volumes(r, err);
+	if (res >= 0)
+		res = digest_volumes(r, digests, err);
 	if (res >= 0)
 		res = fault_point("takeover.prepared.before", err);
 	if (res >= 0)
@@ -101,7 +113,8 @@ static int prepare(struct receiving *r, const json_t *msg, json_t **ret, struct 
 		res = fault_point("takeover.prepared.after", err);
 	if (res < 0)
 		return res;
-	*ret = json_pack("{s:{s:I}}", "prepared", "epoch", (json_int_t)r->t->epoch);
+	*ret = json_pack(
+		"{s:{s:I,s:O}}", "prepared", "epoch", (json_int_t)r->t->epoch, "digests", digests);
 	return 0;
 }
 

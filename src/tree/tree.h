@@ -25,14 +25,12 @@
 #define TREE_UNSUPPORTED_MAX 64 /* messages kept; more are only counted */
 
 struct tree_result {
-	uint64_t entries;	 /* in the tree */
-	uint64_t sent;		 /* entries whose operation was sent in this pass */
-	uint64_t bytes;		 /* file content sent */
-	uint64_t deleted;	 /* entries removed in this pass */
-	uint64_t vanished;	 /* gone between listing and reading: ordinary in a live pass */
-	struct digest128 digest; /* of the whole tree as sent (names, metadata, content), comparable
-				  * on both sides; only of a pass over a still tree (final) */
-	char **unsupported;	 /* "srv/x: immutable flag: xfs pool 'p' can't hold it" */
+	uint64_t entries;   /* in the tree */
+	uint64_t sent;	    /* entries whose operation was sent in this pass */
+	uint64_t bytes;	    /* file content sent */
+	uint64_t deleted;   /* entries removed in this pass */
+	uint64_t vanished;  /* gone between listing and reading: ordinary in a live pass */
+	char **unsupported; /* "srv/x: immutable flag: xfs pool 'p' can't hold it" */
 	uint64_t n_unsupported;
 };
 void tree_result_done(struct tree_result *r);
@@ -87,6 +85,14 @@ int tree_resume_read(const char *state_dir, struct tree_resume *ret, struct err 
  * must be empty. */
 int tree_copy(int from_rootfd, int to_rootfd, struct progress *p, struct tree_result *ret,
 	struct err *err) _must_use_;
+/* A digest of a still tree as it stands on disk now, by a walk of its own that shares nothing with
+ * the index: every name in its folder, type and mode, owners as the container sees them,
+ * modification time to the second, sizes, link targets, device numbers. Not content and xattrs:
+ * those were checked as they came in. The same on both sides means that nothing is missing, nothing
+ * is left over, nothing is older. */
+int tree_verify(int rootfd, const struct idmap *idmap, struct digest128 *ret, uint64_t *ret_entries,
+	struct err *err) _must_use_;
+
 /* Bytes (allocated), entries, and the first names of what the target filesystem could not hold; for
  * estimates, never crosses mounts. */
 int tree_measure(

@@ -94,10 +94,6 @@ static void print(const char *who, const struct tree_result *r, const struct opt
 			who, (unsigned long long)r->entries, (unsigned long long)r->sent,
 			(unsigned long long)r->bytes, (unsigned long long)r->deleted,
 			(unsigned long long)r->vanished, (unsigned long long)r->n_unsupported);
-	for (size_t i = 0; i < sizeof(r->digest.b) && !o->quiet; i++)
-		fprintf(stderr, "%02x", r->digest.b[i]);
-	if (!o->quiet)
-		fputc('\n', stderr);
 	for (size_t i = 0; i < strv_len(r->unsupported); i++)
 		fprintf(stderr, "unsupported: %s\n", r->unsupported[i]);
 }
