@@ -245,6 +245,15 @@ static int settle_done(struct receiving *r, struct err *err)
 	return 0;
 }
 
+/* It may have the commit, and neither runs well nor went back: with this outcome wherryd comes back
+ * to it at once. */
+static int unsettled(struct err *err)
+{
+	struct err why = *err;
+
+	return err_set(err, ERR_UNKNOWN, "%s", why.text);
+}
+
 int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err)
 {
 	struct err why = ERR_INIT;
@@ -260,11 +269,7 @@ int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err)
 		res = settle_done(r, err);
 	}
 	cancel_unshield();
-	if (res >= 0)
-		return 0;
-	/* It has the commit and neither runs well nor went back: wherryd comes back to it. */
-	err_copy(&why, err);
-	return err_set(err, ERR_UNKNOWN, "%s", why.text);
+	return res < 0 ? unsettled(err) : 0;
 }
 
 static enum handoff_message message_kind(const json_t *line)
@@ -298,8 +303,7 @@ static int serve_message(struct receiving *r, const json_t *line, bool start_wor
 	case ANSWER_PREPARE: return prepare(r, json_object_get(line, "prepare"), ret, err);
 	case ANSWER_TAKE:
 		res = write_owner(r, start_word && json_get_bool(commit, "start", start_word), err);
-		if (res >= 0)
-			res = takeover_finish(r, &refused, err);
+		res = res < 0 ? unsettled(err) : takeover_finish(r, &refused, err);
 		break;
 	case ANSWER_RUN: res = takeover_finish(r, &refused, err); break;
 	case ANSWER_STATE:
