@@ -323,6 +323,41 @@ int containers_exec(struct move_ctx *m, const char *ct, char *const *argv, const
 	return 0;
 }
 
+/* Whoever takes it by force has decided: the send that gave it away is over, its token dead, and
+ * what it left here is swept. */
+static int end_send(struct move_ctx *m, const char *ct, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &t, err);
+
+	if (r == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (r < 0 || t->phase < TRANSFER_COMMITTED)
+		return r;
+	json_object_del(t->facts, "was_running"); /* it is started by nobody but the operator */
+	json_put_bool(t->facts, "tell_cancel", true);
+	json_put_bool(t->facts, "unswept", true);
+	t->phase = TRANSFER_CANCELLED;
+	return transfer_save(m->st, t, err);
+}
+
+static int take_by_force(struct move_ctx *m, const char *ct, struct err *err)
+{
+	int r = state_begin(m->st, err);
+
+	if (r < 0)
+		return r;
+	r = own_force(m->st, ct, m->who ? m->who : "?", err);
+	if (r >= 0)
+		r = end_send(m, ct, err);
+	if (r >= 0)
+		return state_commit(m->st, err);
+	state_rollback(m->st);
+	return r;
+}
+
 int containers_own(struct move_ctx *m, const char *ct, bool force, json_t **ret, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
@@ -331,7 +366,7 @@ int containers_own(struct move_ctx *m, const char *ct, bool force, json_t **ret,
 	int r = force ? lock_and_check(m, ct, &lock, err) : move_check_exists(ct, err);
 
 	if (r >= 0 && force)
-		r = own_force(m->st, ct, m->who ? m->who : "?", err);
+		r = take_by_force(m, ct, err);
 	if (r >= 0)
 		r = own_get(m->st, ct, &own, err);
 	if (r < 0)

@@ -273,6 +273,17 @@ static struct transfer *new_record(
 	return t;
 }
 
+/* A record of a container that was removed behind our back (lxc-destroy) does not keep its name:
+ * that there is none was looked up under the lock. */
+static int forget_owned(struct receiving *r, const char *ct, struct err *err)
+{
+	struct own own;
+	int res = own_get(r->m->st, ct, &own, err);
+
+	return res < 0 || !own.recorded || own.kind != OWN_OWNER ? res
+								 : own_forget(r->m->st, ct, err);
+}
+
 /* The name is ours from here on: nobody else arrives or is made under it until it is published, or
  * swept and forgotten. */
 static int write_record(struct receiving *r, struct transfer *t, struct err *err)
@@ -286,6 +297,8 @@ static int write_record(struct receiving *r, struct transfer *t, struct err *err
 	snprintf(own.token, sizeof(own.token), "%s", t->token);
 	snprintf(own.peer, sizeof(own.peer), "%s", t->peer);
 	res = transfer_insert(r->m->st, t, err);
+	if (res >= 0)
+		res = forget_owned(r, t->ct, err);
 	if (res >= 0)
 		res = own_set(r->m->st, &own, err);
 	if (res >= 0 && r->key.single_use)
