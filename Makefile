@@ -14,7 +14,6 @@ help:
 	@echo 'make demo         move a container between two nodes on this machine, and back (root)'
 	@echo 'make lab          bring two nodes up to play with; make lab-down removes them (root)'
 	@echo 'make check-faults kill, stall and cut at every step of a send (root, long)'
-	@echo 'make check-vm     storage that needs a kernel of its own, under QEMU (root, long)'
 	@echo 'make fuzz         run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench        measure (root)'
 	@echo 'make format       put src and tests into the project style'
@@ -52,13 +51,11 @@ lab: root build
 lab-down: root
 	@tests/lab/lab down
 
-.PHONY: check-faults check-vm bench
+.PHONY: check-faults bench
 check-faults: root
 	@tests/fault/run
-check-vm: root
-	@tests/vm/run
 bench: root build
-	@BUILD=$(BUILD) tests/bench/run
+	@BUILD=$(BUILD) tests/bench/tree.sh
 
 .PHONY: fuzz
 fuzz:
