@@ -1,5 +1,5 @@
 #!/bin/bash
-# check.sh - everything that must hold, in one run, as root: style, three builds, all tests. Ends with one line,
+# check.sh - everything that must hold, in one run, as root: style, all builds, all tests. Ends with one line,
 # "N passed, N failed, N skipped", and exits with 0 only if none failed. A skip counts as failed unless its
 # reason starts with "needs:" and names what this kind of machine cannot do.
 #
@@ -68,24 +68,13 @@ phase() {
 
 # --- style
 
-sources() {
-	find src tests -name '*.[ch]'
-}
-
 shell_scripts() {
 	grep -rlIE '^#!/bin/(ba)?sh|^# shellcheck shell=' .ci data tests tools
 }
 
-# clang-format itself loses the blank of a comment line now and then when it breaks it.
-# shellcheck disable=SC2046 # a list of names that have no blanks
-formatted() {
-	clang-format --dry-run -Werror $(sources) &&
-		! grep -nE $'^\t{0,2} \\*[^ \t/]' $(sources)
-}
-
 # shellcheck disable=SC2046 # a list of names that have no blanks
 style() {
-	verdict "src and tests are formatted" format formatted
+	verdict "src and tests are formatted" format tools/format check
 	verdict "the layers hold" layers tools/check-layers
 	verdict "shellcheck finds nothing" shellcheck shellcheck -x -P SCRIPTDIR $(shell_scripts)
 }
@@ -109,6 +98,9 @@ builds() {
 	verdict "clang builds without a warning" build-clang configure_and_build build/clang clang -Dwerror=true
 	verdict "clang builds with sanitizers and faults" build-asan configure_and_build build/asan clang \
 		-Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false -Dfaults=true
+	# The nodes of tests/lab/test_faults.sh run this one.
+	! wanted lab || verdict "gcc builds with faults" build-faults configure_and_build build/faults gcc \
+		-Dwerror=true -Dfaults=true
 }
 
 # --- tests

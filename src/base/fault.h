@@ -8,10 +8,10 @@
  *
  * Actions: kill, exit, eio, enospc, stall (sleep for ever), cut (fail as a lost connection), hold
  * (until WHERRY_FAULT_FILE exists again, which it removes). With "!" behind it, in the file, an
- *entry acts once in all processes together: who acts removes the file. An unknown action aborts.
+ * entry acts once in all processes together: who acts removes the file. An unknown action aborts.
  * "#3" in place of "@3" counts the passes of all processes, as WHERRY_FAULT_TRACE has them.
- *WHERRY_FAULT_TRACE names a file that collects the points passed, one a line. The release build
- *compiles each point to nothing.
+ * WHERRY_FAULT_TRACE names a file that collects the points passed, one a line. The release build
+ * compiles each point to nothing.
  */
 #pragma once
 
