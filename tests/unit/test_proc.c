@@ -406,6 +406,15 @@ static void test_fork_is_apart(void **state)
 	assert_int_equal(poll(&(struct pollfd){.fd = cancel_fd(), .events = POLLIN}, 1, 0), 0);
 }
 
+/* The signals of a line of /proc/PID/status, without the two that glibc keeps for itself. */
+static uint64_t signals_in(const char *status, const char *field)
+{
+	const char *at = strstr(status, field);
+
+	assert_non_null(at);
+	return strtoull(at + strlen(field), NULL, 16) & ~(UINT64_C(3) << 31);
+}
+
 static void test_signals_are_reset(void **state)
 {
 	_cleanup_free_ char *out = NULL;
@@ -415,10 +424,10 @@ static void test_signals_are_reset(void **state)
 	sigfillset(&all);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &all, &old);
-	assert_ok(proc_capture(SH("grep -E '^Sig(Blk|Ign)' /proc/self/status"), 200, &out, &err),
-		&err);
+	assert_ok(proc_capture(SH("cat /proc/self/status"), 8192, &out, &err), &err);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	assert_string_equal(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_int_equal(signals_in(out, "SigBlk:"), 0);
+	assert_int_equal(signals_in(out, "SigIgn:"), 0);
 }
 
 /* Spawning often leaves nothing open. */
