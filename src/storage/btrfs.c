@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/beneath.h"
+#include "base/fault.h"
 #include "storage/btrfs_subvol.h"
 #include "storage/driver.h"
 #include "storage/files.h"
@@ -84,32 +85,52 @@ static int is_fresh(int fd, const struct subvol_info *of, struct err *err)
 	       info.changed_transid <= info.created_transid;
 }
 
-/* What is there and not the snapshot was made when the place was reserved, or by an earlier try. */
-static int btrfs_finish(struct volume *v, const char *snap, struct err *err)
+/* What receiving needed is no longer needed. */
+static int forget_receives(struct volume *v, struct err *err)
 {
-	_cleanup_close_ int snap_fd = -1;
+	_cleanup_close_ int snaps = place_open_snaps(v, false, err);
+	int r = snaps < 0 ? snaps : btrfs_receive_clean(snaps, NULL, err);
+
+	if (r >= 0 && unlinkat(snaps, BTRFS_BEGINNING, 0) < 0 && errno != ENOENT)
+		r = err_errno(err, "remove " BTRFS_BEGINNING);
+	return r;
+}
+
+/* What is there and not the snapshot was made when the place was reserved, or by an earlier try. */
+static int make_live(struct volume *v, int snap, const struct subvol_info *info, struct err *err)
+{
 	_cleanup_close_ int parent = -1;
 	_cleanup_close_ int now = -1;
-	struct subvol_info info;
 	const char *name;
 	int r;
 
-	r = files_snapshot_root(v, snap, &snap_fd, err);
-	if (r >= 0)
-		r = subvol_info(snap_fd, &info, err);
-	if (r < 0)
-		return r;
 	parent = place_open_parent(v, true, &name, err);
 	if (parent < 0)
 		return parent;
 	now = beneath_open_raw(parent, name, O_RDONLY | O_DIRECTORY, 0, 0);
 	if (now >= 0 && subvol_is(now)) {
-		r = is_fresh(now, &info, err);
+		r = is_fresh(now, info, err);
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}
 	r = trash_put(v->pool_path, parent, name, err);
-	return r < 0 ? r : subvol_snapshot(snap_fd, parent, name, false, err);
+	if (r >= 0)
+		r = fault_point("storage.finish.make", err);
+	return r < 0 ? r : subvol_snapshot(snap, parent, name, false, err);
+}
+
+static int btrfs_finish(struct volume *v, const char *snap, struct err *err)
+{
+	_cleanup_close_ int snap_fd = -1;
+	struct subvol_info info;
+	int r;
+
+	r = files_snapshot_root(v, snap, &snap_fd, err);
+	if (r >= 0)
+		r = subvol_info(snap_fd, &info, err);
+	if (r >= 0)
+		r = make_live(v, snap_fd, &info, err);
+	return r < 0 ? r : forget_receives(v, err);
 }
 
 const struct storage_driver btrfs_driver = {

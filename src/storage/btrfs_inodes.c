@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 void btrfs_inodes_init(struct btrfs_inodes *it, int fd, uint64_t since)
 {
 	it->fd = fd;
+	it->nested = 0;
 	it->next_number = BTRFS_FIRST_FREE_OBJECTID;
 	it->next_type = 0;
 	it->next_offset = 0;
@@ -69,6 +71,17 @@ static void inode_of(
 	};
 }
 
+/* An entry of a folder that is another subvolume. */
+static bool is_nested(const struct btrfs_ioctl_search_header *h, const char *item)
+{
+	struct btrfs_dir_item d;
+
+	if (h->type != BTRFS_DIR_INDEX_KEY || h->len < sizeof(d))
+		return false;
+	memcpy(&d, item, sizeof(d));
+	return d.location.type == BTRFS_ROOT_ITEM_KEY;
+}
+
 int btrfs_inodes_next(struct btrfs_inodes *it, struct btrfs_inode *ret, struct err *err)
 {
 	for (;;) {
@@ -90,6 +103,8 @@ int btrfs_inodes_next(struct btrfs_inodes *it, struct btrfs_inode *ret, struct e
 			inode_of(&h, item, ret);
 			return 1;
 		}
+		if (is_nested(&h, item))
+			it->nested = h.objectid;
 	}
 }
 

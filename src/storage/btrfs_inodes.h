@@ -22,6 +22,8 @@ struct btrfs_inode {
 
 struct btrfs_inodes {
 	int fd; /* the caller's */
+	uint64_t
+		nested; /* the number of a folder with a subvolume in it that was passed; 0: none */
 	uint64_t next_number, next_offset, since;
 	uint32_t next_type;
 	uint32_t left; /* items that are still in buf */

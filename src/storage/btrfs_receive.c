@@ -6,7 +6,7 @@
  *
  *	.receive	the working subvolume
  *	.at-OFFSET	at the last cut, and for a moment at the one before it too
- *	.stream		what the stream said at its beginning
+ *	.stream		what the stream said at its beginning; it stays until the volume is finished
  *
  * The parent of an incremental stream is found by our own knowledge, never by searching the
  * filesystem; so it also works where the pool is mounted from a plain folder.
@@ -32,7 +32,6 @@
 
 #define WORK	  ".receive"
 #define CUT	  ".at-"
-#define BEGINNING ".stream"
 #define ACK_EVERY ((uint64_t)1 << 20)
 #define NAME_ROOM 32
 
@@ -67,14 +66,13 @@ static void cut_name(uint64_t offset, char buf[NAME_ROOM])
 	snprintf(buf, NAME_ROOM, CUT "%llu", (unsigned long long)offset);
 }
 
-/* Removes everything of earlier tries, but the one cut. */
-static int clean(struct receiver *r, const char *but, struct err *err)
+int btrfs_receive_clean(int snaps, const char *but, struct err *err)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *e;
-	int fd, ret = 0;
+	int fd, r = 0;
 
-	fd = beneath_open(r->snaps, ".", O_RDONLY | O_DIRECTORY, 0, err);
+	fd = beneath_open(snaps, ".", O_RDONLY | O_DIRECTORY, 0, err);
 	if (fd < 0)
 		return fd;
 	dir = fdopendir(fd);
@@ -82,11 +80,11 @@ static int clean(struct receiver *r, const char *but, struct err *err)
 		close(fd);
 		return err_errno(err, "list what was received");
 	}
-	while (ret >= 0 && (e = readdir(dir)))
+	while (r >= 0 && (e = readdir(dir)))
 		if ((str_starts(e->d_name, CUT) || str_eq(e->d_name, WORK)) &&
 			!(but && str_eq(e->d_name, but)))
-			ret = subvol_delete(r->snaps, e->d_name, err);
-	return ret;
+			r = subvol_delete(snaps, e->d_name, err);
+	return r;
 }
 
 static int open_work(struct receiver *r, struct err *err)
@@ -98,7 +96,7 @@ static int open_work(struct receiver *r, struct err *err)
 /* The working subvolume, as it is at the beginning. */
 static int prepare(struct receiver *r, struct err *err)
 {
-	int ret = clean(r, NULL, err);
+	int ret = btrfs_receive_clean(r->snaps, NULL, err);
 
 	if (ret >= 0)
 		ret = r->from < 0 ? subvol_create(r->snaps, WORK, err)
@@ -125,7 +123,7 @@ static int restore(struct receiver *r, struct err *err)
 	cut = beneath_open_raw(r->snaps, name, O_RDONLY | O_DIRECTORY, 0, 0);
 	if (cut < 0 || !subvol_is(cut))
 		return not_kept(r, err);
-	ret = clean(r, name, err);
+	ret = btrfs_receive_clean(r->snaps, name, err);
 	if (ret >= 0)
 		ret = subvol_snapshot(cut, r->snaps, WORK, false, err);
 	return ret < 0 ? ret : open_work(r, err);
@@ -133,7 +131,7 @@ static int restore(struct receiver *r, struct err *err)
 
 static char *beginning_path(const struct receiver *r)
 {
-	return place_snapshot(r->volume, BEGINNING);
+	return place_snapshot(r->volume, BTRFS_BEGINNING);
 }
 
 static int beginning_write(const struct receiver *r, struct err *err)
@@ -207,9 +205,7 @@ static int read_beginning(struct receiver *r, struct err *err)
 		ret = btrfs_uuid(&c, BTRFS_A_CLONE_UUID, b->from_uuid, err);
 	if (ret >= 0 && r->from >= 0)
 		ret = btrfs_u64(&c, BTRFS_A_CLONE_CTRANSID, &b->from_transid, err);
-	if (ret >= 0)
-		ret = check_from(r, err);
-	return ret < 0 ? ret : beginning_write(r, err);
+	return ret;
 }
 
 static int begin(struct receiver *r, struct err *err)
@@ -217,14 +213,13 @@ static int begin(struct receiver *r, struct err *err)
 	struct btrfs_origin self = {.fd = -1}, from = {.fd = r->from};
 	int ret;
 
-	ret = r->begin ? restore(r, err) : prepare(r, err);
+	ret = check_from(r, err);
 	if (ret >= 0)
-		ret = r->begin ? beginning_read(r, err) : read_beginning(r, err);
-	if (ret >= 0 && r->begin)
-		ret = check_from(r, err);
+		ret = r->begin ? restore(r, err) : prepare(r, err);
+	if (ret >= 0 && !r->begin)
+		ret = beginning_write(r, err);
 	if (ret < 0)
 		return ret;
-	btrfs_reader_set_version(r->reader, r->beginning.version);
 	self = (struct btrfs_origin){.fd = r->work, .transid = r->beginning.transid};
 	memcpy(self.uuid, r->beginning.uuid, SUBVOL_UUID);
 	from.transid = r->beginning.from_transid;
@@ -313,7 +308,6 @@ static int apply_all(struct receiver *r, struct err *err)
  */
 static int seal(struct receiver *r, struct err *err)
 {
-	_cleanup_free_ char *beginning = beginning_path(r);
 	int ret = btrfs_reader_end(r->reader, err);
 
 	if (ret >= 0)
@@ -322,36 +316,55 @@ static int seal(struct receiver *r, struct err *err)
 		ret = subvol_set_received(r->work, r->beginning.uuid, r->beginning.transid, err);
 	if (ret >= 0)
 		ret = subvol_snapshot(r->work, r->snaps, r->snap, true, err);
-	if (ret >= 0)
-		ret = fault_point("storage.receive.sealed", err);
-	if (ret >= 0)
-		ret = clean(r, NULL, err);
-	if (ret < 0)
-		return ret;
-	*r->resume = (struct storage_resume){0};
-	ret = file_remove(beginning, err);
-	return ret < 0 ? ret
-		       : stream_ack(r->in, btrfs_reader_offset(r->reader) - r->begin, true, err);
+	return ret < 0 ? ret : fault_point("storage.receive.sealed", err);
 }
 
-static int check_absent(const struct receiver *r, struct err *err)
+/* A try before this one has come to its end, but nobody was told. */
+static int skip_all(struct receiver *r, int snap, struct err *err)
 {
-	struct stat st;
+	struct subvol_info info;
+	struct btrfs_command c;
+	int ret = subvol_info(snap, &info, err);
 
-	if (fstatat(r->snaps, r->snap, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_errno(err, "look for snapshot %s", r->snap);
-	return err_set(err, ERR_EXISTS, "snapshot %s is here already", r->snap);
+	if (ret < 0)
+		return ret;
+	if (memcmp(info.received, r->beginning.uuid, SUBVOL_UUID) != 0)
+		return err_set(err, ERR_EXISTS, "there is another snapshot %s here", r->snap);
+	do
+		ret = btrfs_reader_next(r->reader, &c, err);
+	while (ret > 0 && c.number != BTRFS_END && (ret = cancel_check(err)) >= 0);
+	if (ret == 0)
+		ret = err_set(err, ERR_PROTOCOL, "btrfs stream: it ended too early");
+	return ret < 0 ? ret : btrfs_reader_end(r->reader, err);
+}
+
+static int take(struct receiver *r, struct err *err)
+{
+	int ret = begin(r, err);
+
+	if (ret >= 0)
+		ret = apply_all(r, err);
+	return ret < 0 ? ret : seal(r, err);
 }
 
 static int receive(struct receiver *r, struct err *err)
 {
-	int ret = check_absent(r, err);
+	_cleanup_close_ int snap = beneath_open_raw(
+		r->snaps, r->snap, O_RDONLY | O_DIRECTORY, 0, 0);
+	int ret;
 
+	if (snap >= 0 && !subvol_is(snap))
+		return err_set(err, ERR_EXISTS, "there is another snapshot %s here", r->snap);
+	ret = r->begin ? beginning_read(r, err) : read_beginning(r, err);
+	btrfs_reader_set_version(r->reader, r->beginning.version);
 	if (ret >= 0)
-		ret = begin(r, err);
+		ret = snap < 0 ? take(r, err) : skip_all(r, snap, err);
 	if (ret >= 0)
-		ret = apply_all(r, err);
-	return ret < 0 ? ret : seal(r, err);
+		ret = btrfs_receive_clean(r->snaps, NULL, err);
+	if (ret < 0)
+		return ret;
+	*r->resume = (struct storage_resume){0};
+	return stream_ack(r->in, btrfs_reader_offset(r->reader) - r->begin, true, err);
 }
 
 static void receiver_done(struct receiver *r)

@@ -37,8 +37,9 @@ struct sender {
 	const struct storage_resume *resume; /* NULL once we are there */
 	struct btrfs_cutter cutter;
 	struct str batch;
-	int snap, from; /* -1: none */
-	uint64_t since; /* older leaves of snap's tree are from's too */
+	int snap, from;	   /* -1: none */
+	uint64_t since;	   /* older leaves of snap's tree are from's too */
+	bool flags, nocow; /* some inode, or some file, has such */
 	struct btrfs_inodes inodes;
 	struct btrfs_inode inode; /* of inodes, that add_nocow is at */
 };
@@ -174,6 +175,36 @@ static int emit_end(struct sender *s, struct err *err)
 
 /* What the kernel leaves out */
 
+static int refuse_nested(const struct sender *s, struct err *err)
+{
+	char path[PATH_MAX];
+	int r = btrfs_inode_path(s->snap, s->inodes.nested, path, err);
+
+	if (r < 0)
+		return r;
+	return err_set(err, ERR_UNSUPPORTED,
+		"there was a btrfs subvolume in the folder /%s of it, which a stream leaves out",
+		path);
+}
+
+/* Looks at all inodes, before anything is sent. */
+static int survey(struct sender *s, struct err *err)
+{
+	struct btrfs_inode inode;
+	int r;
+
+	s->flags = s->from >= 0; /* some may have been taken away */
+	btrfs_inodes_init(&s->inodes, s->snap, s->since);
+	while ((r = btrfs_inodes_next(&s->inodes, &inode, err)) > 0) {
+		s->flags = s->flags || (inode.flags & BTRFS_FLAGS);
+		s->nocow = s->nocow || (inode.flags & BTRFS_FLAG_NODATACOW);
+		r = cancel_check(err);
+		if (r < 0)
+			return r;
+	}
+	return r == 0 && s->inodes.nested ? refuse_nested(s, err) : r;
+}
+
 /* A file takes the flag "no copy on write" only while it is empty: right after it was made. New
  * files come in the order of their numbers, like the inodes that we go through beside them. */
 static int add_nocow(struct sender *s, const struct btrfs_command *c, struct err *err)
@@ -239,7 +270,7 @@ static int pass_on(struct sender *s, const struct btrfs_reader *r, struct err *e
 
 static int add_end(struct sender *s, struct err *err)
 {
-	int r = add_flags(s, err);
+	int r = s->flags ? add_flags(s, err) : 0;
 
 	if (r >= 0)
 		r = emit_end(s, err);
@@ -262,7 +293,7 @@ static int relay(struct sender *s, struct btrfs_reader *reader, struct err *err)
 		r = cancel_check(err);
 		if (r >= 0)
 			r = pass_on(s, reader, err);
-		if (r >= 0 && c.number == BTRFS_MKFILE)
+		if (r >= 0 && s->nocow && c.number == BTRFS_MKFILE)
 			r = add_nocow(s, &c, err);
 		if (c.number >= BTRFS_MKFILE && c.number <= BTRFS_SYMLINK)
 			progress_item(s->progress, 1);
@@ -318,6 +349,8 @@ static int send_between(struct sender *s, const struct storage_resume *resume, s
 	struct kernel k = {.subvol = s->snap, .version = kernel_version()};
 	int r = look(s, &k, err);
 
+	if (r >= 0)
+		r = survey(s, err);
 	if (r < 0)
 		return r;
 	if (resume && resume->offset)

@@ -48,7 +48,7 @@ int subvol_info(int fd, struct subvol_info *ret, struct err *err)
 		return err_errno(err, "read what btrfs knows of a subvolume");
 	*ret = (struct subvol_info){
 		.id = i.treeid,
-		.created = i.otime.sec,
+		.created = {(time_t)i.otime.sec, i.otime.nsec},
 		.created_transid = i.otransid,
 		.changed_transid = i.ctransid,
 	};

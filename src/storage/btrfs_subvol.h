@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/err.h"
 
@@ -14,7 +15,7 @@
 
 struct subvol_info {
 	uint64_t id;
-	uint64_t created;	  /* seconds since 1970 */
+	struct timespec created;
 	uint64_t created_transid; /* the transaction that made it */
 	uint64_t changed_transid; /* the last one that changed something in it */
 	uint8_t uuid[SUBVOL_UUID];

@@ -195,33 +195,60 @@ int place_move_snaps(const struct volume *from, const struct volume *to, struct 
 	return own < 0 ? own : rename_snaps(own, from, to, err);
 }
 
+/* A second is too coarse to order them by. */
+struct aged {
+	struct timespec created;
+	struct volume_snapshot snapshot;
+};
+VEC(aged_vec, struct aged);
+
 static int by_age(const void *a, const void *b)
 {
-	const struct volume_snapshot *x = a, *y = b;
+	const struct aged *x = a, *y = b;
 
-	if (x->created != y->created)
-		return x->created < y->created ? -1 : 1;
-	return strcmp(x->name, y->name);
+	if (x->created.tv_sec != y->created.tv_sec)
+		return x->created.tv_sec < y->created.tv_sec ? -1 : 1;
+	if (x->created.tv_nsec != y->created.tv_nsec)
+		return x->created.tv_nsec < y->created.tv_nsec ? -1 : 1;
+	return strcmp(x->snapshot.name, y->snapshot.name);
 }
 
-static uint64_t created(int dir, const char *name)
+static struct timespec created(int dir, const char *name)
 {
 	_cleanup_close_ int fd = beneath_open_raw(dir, name, O_RDONLY | O_DIRECTORY, 0, 0);
 	struct subvol_info info;
-	struct statx x;
+	struct statx x = {0};
 
 	if (fd >= 0 && subvol_is(fd) && subvol_info(fd, &info, &(struct err)ERR_INIT) >= 0)
 		return info.created;
-	if (statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME, &x) < 0)
-		return 0;
-	return (uint64_t)(x.stx_mask & STATX_BTIME ? x.stx_btime : x.stx_ctime).tv_sec;
+	(void)statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_CTIME, &x);
+	if (x.stx_mask & STATX_BTIME)
+		return (struct timespec){x.stx_btime.tv_sec, x.stx_btime.tv_nsec};
+	return (struct timespec){x.stx_ctime.tv_sec, x.stx_ctime.tv_nsec};
+}
+
+static void collect(DIR *dir, struct aged_vec *ret)
+{
+	struct dirent *e;
+
+	while ((e = readdir(dir))) {
+		struct aged *a;
+
+		if (place_check_snapshot(e->d_name, &(struct err)ERR_INIT) < 0)
+			continue;
+		a = aged_vec_push(ret);
+		*a = (struct aged){.created = created(dirfd(dir), e->d_name)};
+		a->snapshot.created = (uint64_t)a->created.tv_sec;
+		a->snapshot.own = str_starts(e->d_name, "wherry-");
+		strcpy(a->snapshot.name, e->d_name);
+	}
 }
 
 int place_list_snaps(struct volume *v, struct snapshot_vec *ret, struct err *err)
 {
-	_cleanup_close_ int fd = place_open_snaps(v, false, err);
 	_cleanup_closedir_ DIR *dir = NULL;
-	struct dirent *e;
+	struct aged_vec all = {0};
+	int fd = place_open_snaps(v, false, err);
 
 	if (fd == -ERR_NOT_FOUND) {
 		err_clear(err);
@@ -230,20 +257,15 @@ int place_list_snaps(struct volume *v, struct snapshot_vec *ret, struct err *err
 	if (fd < 0)
 		return fd;
 	dir = fdopendir(fd);
-	if (!dir)
+	if (!dir) {
+		close(fd);
 		return err_errno(err, "list snapshots of %s", v->path);
-	fd = -1;
-	while ((e = readdir(dir))) {
-		struct volume_snapshot *s;
-
-		if (place_check_snapshot(e->d_name, &(struct err)ERR_INIT) < 0)
-			continue;
-		s = snapshot_vec_push(ret);
-		*s = (struct volume_snapshot){.created = created(dirfd(dir), e->d_name)};
-		strcpy(s->name, e->d_name);
-		s->own = str_starts(e->d_name, "wherry-");
 	}
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_age);
+	collect(dir, &all);
+	if (all.n)
+		qsort(all.v, all.n, sizeof(*all.v), by_age);
+	for (size_t i = 0; i < all.n; i++)
+		*snapshot_vec_push(ret) = all.v[i].snapshot;
+	aged_vec_done(&all);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "storage/driver.h"
 #include "storage/place.h"
@@ -202,6 +203,8 @@ static int publish(struct volume *staged, struct volume *final, struct err *err)
 	if (parent < 0)
 		return parent;
 	r = place_move_snaps(staged, final, err);
+	if (r >= 0)
+		r = fault_point("storage.publish.half", err);
 	if (r >= 0 && is_there(staged))
 		r = staged->driver->rename(staged, final->path, err);
 	if (r < 0)

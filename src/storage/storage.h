@@ -114,16 +114,19 @@ int volume_snapshot_folder(struct volume *v, int *ret_fd, struct err *err) _must
 
 /* Native stream of snap, against from (NULL: whole). resume (may be NULL): begin after offset
  * bytes, after checking that they are the same ones; -ERR_CORRUPT when they are not, and the
- * receiver must start from zero. */
+ * receiver must start from zero. -ERR_UNSUPPORTED when a stream cannot express what is inside (a
+ * subvolume, a path over 4095 bytes); the tree engine can. out is flushed, ending it is the
+ * caller's. */
 int volume_send(struct volume *v, const char *snap, const char *from,
 	const struct storage_resume *resume, struct stream *out, struct progress *p,
 	struct err *err) _must_use_;
 /* Applies a native stream, which is hostile input: it cannot touch anything outside the staged
  * volume. *resume says where to go on and is kept current; checkpoint makes it durable and is
  * called after the data before it is on disk, at least every 16 MiB. When it returns 0, snap is
- * complete and on disk, and *resume is zero again. snap exists already: -ERR_EXISTS. A peer that
- * breaks the rules: -ERR_PROTOCOL. resume names something that is not kept here (any more):
- * -ERR_CORRUPT, start from zero. */
+ * complete and on disk, and *resume is zero again. If snap is here already and it is the same one
+ * (the caller crashed before it knew), the stream is only read; another one of that name is
+ * -ERR_EXISTS. A peer that breaks the rules: -ERR_PROTOCOL. resume names something that is not kept
+ * here (any more): -ERR_CORRUPT, start from zero. in must end with the stream. */
 int volume_receive(struct volume *v, const char *snap, const char *from,
 	struct storage_resume *resume,
 	int (*checkpoint)(void *ctx, const struct storage_resume *r, struct err *err), void *ctx,

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/beneath.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "storage/btrfs_subvol.h"
@@ -110,8 +111,8 @@ int trash_put(const char *pool_path, int dirfd, const char *name, struct err *er
 		return err_errno(err, "get a random number");
 	snprintf(id, sizeof(id), "%016llx", random);
 	r = move(dirfd, name, trash, id, err);
-	if (r < 0)
-		return r;
+	if (r < 0 || fault_point("storage.trash.moved", err) < 0)
+		return -(int)err->code;
 	return r == 0 ? remove_all(trash, id, err) : remove_all(dirfd, name, err);
 }
 

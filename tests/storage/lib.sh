@@ -80,3 +80,8 @@ same() {
 	tree "$2" >"$work/tree.2"
 	ok "$3" diff -u "$work/tree.1" "$work/tree.2"
 }
+
+# has_faults: the build can be told to crash at named points.
+has_faults() {
+	WHERRY_FAULT_TRACE=$work/trace vol "$1" destroy @none rootfs && [ -e "$work/trace" ]
+}

@@ -2,7 +2,7 @@
 # btrfs to btrfs: whole and incremental streams of trees with everything in them, snapshots of users, and
 # the real btrfs on either end.
 . "$(dirname "$0")/lib.sh"
-plan 53
+plan 61
 
 make_fs a btrfs
 make_fs b btrfs
@@ -61,8 +61,12 @@ ok "it is read-only" [ "$(btrfs property get "$snaps_b/wherry-1" ro)" = ro=true 
 extents() { filefrag -v "$1" | awk '/^ +[0-9]+:/ { print $4 }'; }
 is "$(extents "$snaps_b/wherry-1/shared")" "$(extents "$snaps_b/wherry-1/data")" "shared extents stay shared"
 like "$(lsattr -d "$snaps_b/wherry-1/flags/nocow/file")" "C" "no copy on write for a file that is not empty"
-is "$(find "$snaps_b" -mindepth 1 -maxdepth 1 -name '.*')" "" "nothing unfinished is left"
-fails exists "it arrives once" ship wherry-1 "before upgrade"
+is "$(find "$snaps_b" -mindepth 1 -maxdepth 1 -type d -name '.*')" "" "nothing unfinished is left"
+id=$(btrfs inspect-internal rootid "$snaps_b/wherry-1")
+ok "the same once more is only read" ship wherry-1 "before upgrade"
+is "$(btrfs inspect-internal rootid "$snaps_b/wherry-1")" "$id" "and changes nothing"
+vol a send web rootfs "before upgrade" - >"$work/other"
+fails exists "another one of that name is refused" vol b receive @tok rootfs wherry-1 - <"$work/other"
 
 # --- changes
 furnish "$a/web/rootfs" again
@@ -82,6 +86,7 @@ same "$snaps_a/wherry-3" "$b/.wherry/staged/tok/rootfs" "with all that is in it"
 id=$(btrfs inspect-internal rootid "$b/.wherry/staged/tok/rootfs")
 ok "again is fine" vol b finish @tok rootfs wherry-3
 is "$(btrfs inspect-internal rootid "$b/.wherry/staged/tok/rootfs")" "$id" "and does nothing"
+is "$(find "$snaps_b" -mindepth 1 -maxdepth 1 -name '.*')" "" "nothing of receiving is left"
 touch "$b/.wherry/staged/tok/rootfs/written"
 ok "after something wrote to it" vol b finish @tok rootfs wherry-3
 ok "it is as it came" [ ! -e "$b/.wherry/staged/tok/rootfs/written" ]
@@ -156,8 +161,21 @@ ok "what was tried can be destroyed" vol b destroy @real1 rootfs
 btrfs -q subvolume create "$a/other/rootfs/machines"
 fails unsupported "a subvolume inside is not left out silently" vol a snapshot other rootfs wherry-3
 like "$said" "at machines, which would be left out" "it is named"
+btrfs -q subvolume snapshot -r "$a/other/rootfs" "$a/.wherry/snap/other/rootfs/by-hand" >/dev/null
+fails unsupported "nor in a snapshot that somebody made by hand" vol a send other rootfs by-hand -
+like "$said" "in the folder / of it" "it is named"
 ok "it does not keep the volume from being destroyed" vol a destroy other rootfs
 mkdir -p "$a/plain/rootfs/deep"
 btrfs -q subvolume create "$a/plain/rootfs/deep/er"
 is "$(vol a open plain rootfs "$a/plain/rootfs" | cut -d' ' -f1)" dir "a plain folder on btrfs is one"
 ok "a plain folder with a subvolume deep inside is destroyed" vol a destroy plain rootfs
+
+# --- a full disk
+make_fs full btrfs 128M
+vol a create big rootfs
+head -c 200M /dev/urandom >"$a/big/rootfs/file"
+vol a snapshot big rootfs wherry-1
+vol a send big rootfs wherry-1 - >"$work/big"
+fails no-space "a volume that does not fit" vol full receive @tok rootfs wherry-1 - "$work/full.state" <"$work/big"
+ok "it can be destroyed" vol full destroy @tok rootfs
+is "$(find "$work/full" -mindepth 3)" "" "nothing is left of it"
