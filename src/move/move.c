@@ -3,12 +3,14 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/dirs.h"
 #include "base/file.h"
+#include "base/identity.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "model/container.h"
@@ -34,35 +36,32 @@ static char *lock_path(const char *ct)
 	return xasprintf("%s/lock/%s", dirs_run(), ct);
 }
 
-/* The holder writes "PID CALL" into the file: true for as long as the lock is held. */
-static bool read_holder(const char *ct, pid_t *ret_pid, char call[64])
+/* The holder writes "CALL PID STARTTIME" into the file: true for as long as the lock is held. Who
+ * has just taken it may not have written yet, so what is read may be the last one's. */
+static bool read_holder(const char *ct, char call[64], char identity[64])
 {
 	_cleanup_free_ char *path = lock_path(ct), *text = NULL;
 	struct err ignored = ERR_INIT;
 	size_t n;
-	int pid;
 
-	if (file_read(path, 256, &text, &n, &ignored) < 0 ||
-		sscanf(text, "%d %63s", &pid, call) != 2 || pid <= 1)
-		return false;
-	*ret_pid = pid;
-	return true;
+	return file_read(path, 256, &text, &n, &ignored) >= 0 &&
+	       sscanf(text, "%63s %63[0-9 ]", call, identity) == 2;
 }
 
 static void write_holder(const struct move_ctx *m, int fd)
 {
-	char text[128];
-	int n = snprintf(text, sizeof(text), "%d %s\n", (int)getpid(), m->call ? m->call : "-");
+	_cleanup_free_ char *identity = identity_of(getpid());
+	_cleanup_free_ char *text = xasprintf(
+		"%s %s\n", m->call ? m->call : "-", identity ? identity : "0");
 
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, n, 0) != n)
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0)
 		log_debug("the lock's holder could not be noted");
 }
 
 int move_lock(const struct move_ctx *m, const char *ct, bool wait, int *ret_fd, struct err *err)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/lock", dirs_run()), *path = lock_path(ct);
-	char call[64] = "another operation";
-	pid_t pid = 0;
+	char call[64] = "another operation", identity[64] = "0";
 	int r;
 
 	r = file_mkdirs(dir, 0700, err);
@@ -72,19 +71,19 @@ int move_lock(const struct move_ctx *m, const char *ct, bool wait, int *ret_fd, 
 		write_holder(m, *ret_fd);
 	if (r != -ERR_BUSY)
 		return r < 0 ? err_prefix(err, "lock container '%s'", ct) : 0;
-	(void)read_holder(ct, &pid, call);
+	(void)read_holder(ct, call, identity);
 	return err_set(err, ERR_BUSY,
 		"container '%s' is in use by %s (pid %d): wait for it, or see `wherry job list`",
-		ct, call, (int)pid);
+		ct, call, atoi(identity));
 }
 
 void move_lock_interrupt(const char *ct, const char *prefix)
 {
-	char call[64];
-	pid_t pid;
+	char call[64], identity[64];
 
-	if (read_holder(ct, &pid, call) && str_starts(call, prefix) && pid != getpid())
-		kill(pid, SIGTERM);
+	if (read_holder(ct, call, identity) && str_starts(call, prefix) &&
+		atoi(identity) != getpid())
+		identity_signal(identity, SIGTERM);
 }
 
 int move_close_arrived(const struct move_ctx *m, const char *ct, struct err *err)

@@ -165,11 +165,8 @@ static int start_ended(struct recovery *x, struct transfer *t, struct err *err)
 {
 	struct own own;
 	bool exists = false;
-	int lock, r = move_lock(x->m, t->ct, false, &lock, err);
+	int r = own_get(x->m->st, t->ct, &own, err);
 
-	if (r < 0)
-		return r;
-	r = own_get(x->m->st, t->ct, &own, err);
 	if (r >= 0)
 		r = runtime_exists(t->ct, &exists, err);
 	if (r >= 0 && exists && own.kind == OWN_OWNER) {
@@ -177,43 +174,69 @@ static int start_ended(struct recovery *x, struct transfer *t, struct err *err)
 		if (r >= 0)
 			note(x, t, "it runs here again");
 	}
-	close(lock);
-	if (r < 0)
-		return r;
-	json_object_del(t->facts, "was_running");
-	return transfer_save(x->m->st, t, err);
+	return r < 0 ? r : transfer_fact(x->m->st, t, "was_running", NULL, err);
 }
 
 /* Snapshots, indexes and the pre-start hook of a send that has ended. */
 static int sweep_ended(struct recovery *x, struct transfer *t, struct err *err)
 {
 	struct sending s = {.m = x->m, .t = t};
-	int lock, r = move_lock(x->m, t->ct, false, &lock, err);
 
-	if (r < 0)
-		return r;
-	r = reserve_sweep(&s, err);
-	close(lock);
+	return reserve_sweep(&s, err);
+}
+
+/* Somebody may have done it since the list was read: only what stands there under the lock counts,
+ * and only that is saved. */
+static int lock_ended(struct recovery *x, const struct transfer *seen, int *ret_lock,
+	struct transfer **ret, struct err *err)
+{
+	int r = move_lock(x->m, seen->ct, false, ret_lock, err);
+
+	return r < 0 ? r : transfer_by_token(x->m->st, seen->token, ret, err);
+}
+
+static int settle_ended(struct recovery *x, const struct transfer *seen, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	_cleanup_close_ int lock = -1;
+	int r = lock_ended(x, seen, &lock, &t, err);
+
+	if (r >= 0 && json_get_bool(t->facts, "was_running", false))
+		r = start_ended(x, t, err);
+	if (r >= 0 && json_get_bool(t->facts, "unswept", false))
+		r = sweep_ended(x, t, err);
+	return r;
+}
+
+/* Not under the lock: a peer that does not answer takes its time. */
+static int tell_ended(struct recovery *x, const struct transfer *seen, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	_cleanup_close_ int lock = -1;
+	int r = reserve_tell_cancel(x->m, seen, err);
+
+	if (r >= 0)
+		r = lock_ended(x, seen, &lock, &t, err);
+	if (r >= 0)
+		r = transfer_fact(x->m->st, t, "tell_cancel", NULL, err);
+	if (r >= 0)
+		note(x, t, "the destination has been told of the cancel");
 	return r;
 }
 
 /* Given back or cancelled, and the crash came before it was started again. Of a send that came to
  * its end, the fact only says how the container was. */
-static int recover_ended_source(struct recovery *x, struct transfer *t, struct err *err)
+static int recover_ended_source(struct recovery *x, const struct transfer *t, struct err *err)
 {
 	int r = 0;
 
 	if (t->phase == TRANSFER_CLOSED)
 		return 0;
-	if (json_get_bool(t->facts, "was_running", false))
-		r = start_ended(x, t, err);
-	if (r >= 0 && json_get_bool(t->facts, "unswept", false))
-		r = sweep_ended(x, t, err);
-	if (r >= 0 && json_get_bool(t->facts, "tell_cancel", false)) {
-		r = reserve_tell_cancel(x->m, t, err);
-		if (r >= 0)
-			note(x, t, "the destination has been told of the cancel");
-	}
+	if (json_get_bool(t->facts, "was_running", false) ||
+		json_get_bool(t->facts, "unswept", false))
+		r = settle_ended(x, t, err);
+	if (r >= 0 && json_get_bool(t->facts, "tell_cancel", false))
+		r = tell_ended(x, t, err);
 	return r;
 }
 

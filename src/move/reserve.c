@@ -241,7 +241,7 @@ int reserve_run(struct sending *s, struct err *err)
 	return transfer_save(s->m->st, s->t, err);
 }
 
-int reserve_tell_cancel(struct move_ctx *m, struct transfer *t, struct err *err)
+int reserve_tell_cancel(struct move_ctx *m, const struct transfer *t, struct err *err)
 {
 	const char *const words[] = {"receive", "cancel", t->token, NULL};
 	_cleanup_peer_ struct peer *p = peer_new(m, t->peer, t->user, t->port, false);
@@ -254,11 +254,9 @@ int reserve_tell_cancel(struct move_ctx *m, struct transfer *t, struct err *err)
 		/* A copy whose answer was lost: it is a container of its own there by now. */
 		move_say(m, "cancel on %s: %s", t->peer, err->text);
 		err_clear(err);
-	} else if (r < 0) {
-		return r;
+		return 0;
 	}
-	json_object_del(t->facts, "tell_cancel");
-	return transfer_save(m->st, t, err);
+	return r < 0 ? r : 0;
 }
 
 static void add_history(struct sending *s)
@@ -346,12 +344,10 @@ int reserve_undo(struct sending *s, struct err *err)
 	if (r < 0)
 		return r;
 	if (reserve_tell_cancel(s->m, s->t, &e) >= 0)
-		return 0;
+		return transfer_fact(s->m->st, s->t, "tell_cancel", NULL, err);
 	log_warning("cancel on %s: %s", s->t->peer, e.text);
-	if (s->o.force)
-		json_object_del(s->t->facts, "tell_cancel");
 	move_say(s->m, "%s could not be told (%s): %s", s->t->peer, e.text,
 		s->o.force ? "what has arrived there stays there"
 			   : "wherryd will tell it when it answers again");
-	return s->o.force ? transfer_save(s->m->st, s->t, err) : 0;
+	return s->o.force ? transfer_fact(s->m->st, s->t, "tell_cancel", NULL, err) : 0;
 }

@@ -17,8 +17,9 @@ int reserve_run(struct sending *s, struct err *err) _must_use_;
 /* Cancels on the peer, takes the guard off, ends the token. With --local or --force the peer is not
  * needed. */
 int reserve_undo(struct sending *s, struct err *err) _must_use_;
-/* A cancel that the peer hasn't heard of yet; 0: it has now. Used by recovery. */
-int reserve_tell_cancel(struct move_ctx *m, struct transfer *t, struct err *err) _must_use_;
+/* A cancel that the peer hasn't heard of yet; 0: it has now, and the caller drops the fact
+ * "tell_cancel". Used by recovery. */
+int reserve_tell_cancel(struct move_ctx *m, const struct transfer *t, struct err *err) _must_use_;
 /* Removes what a send that has ended (its record says "unswept") left on the source: snapshots,
  * indexes, the pre-start hook. Idempotent. */
 int reserve_sweep(struct sending *s, struct err *err) _must_use_;

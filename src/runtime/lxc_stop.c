@@ -11,6 +11,7 @@
 #include "base/cancel.h"
 #include "base/dirs.h"
 #include "base/file.h"
+#include "base/identity.h"
 #include "base/str.h"
 #include "runtime/cgroup.h"
 #include "runtime/lxc_folder.h"
@@ -24,22 +25,6 @@
 static char *note_path(const char *name)
 {
 	return xasprintf("%s/stopping/%s", dirs_run(), name);
-}
-
-/* "PID STARTTIME": a pid alone could be another process by now. The caller's, NULL if it is gone.
- */
-static char *identity_of(pid_t pid)
-{
-	_cleanup_free_ char *path = xasprintf("/proc/%d/stat", pid), *text = NULL;
-	_cleanup_strv_ char **fields = NULL;
-	struct err err = ERR_INIT;
-	const char *after_name;
-
-	if (file_read(path, 4096, &text, NULL, &err) < 0)
-		return NULL;
-	after_name = strrchr(text, ')');
-	fields = str_words(after_name ? after_name + 1 : "");
-	return strv_len(fields) > 19 ? xasprintf("%d %s", pid, fields[19]) : NULL;
 }
 
 static int note_asked(const char *name, pid_t init, struct err *err)
