@@ -13,6 +13,8 @@
 
 #include "base/cancel.h"
 
+#define PIPE_SIZE (1 << 20) /* what users may have without asking */
+
 /*
  * How a descriptor is read and written without ever being stuck in the call: a socket per call,
  * what is non-blocking as it is; of a blocking pipe only what poll promises, one page.
@@ -169,13 +171,21 @@ void fd_unblock_pipe(int fd)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+void fd_widen_pipe(int fd)
+{
+	int size = fcntl(fd, F_GETPIPE_SZ);
+
+	if (size > 0 && size < PIPE_SIZE)
+		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+}
+
 int fd_pipe(int ret[2], struct err *err)
 {
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_errno(err, "make a pipe");
-	(void)fcntl(fds[1], F_SETPIPE_SZ, 1 << 20); /* only a wish: users have limits */
+	fd_widen_pipe(fds[1]);
 	ret[0] = fds[0];
 	ret[1] = fds[1];
 	return 0;

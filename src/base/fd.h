@@ -26,6 +26,9 @@ int fd_cloexec(int fd, bool on, struct err *err) _must_use_;
 /* Makes a pipe non-blocking, leaves anything else and -1 alone: a pipe that cannot block is written
  * in large pieces. Sockets need no such thing: each call here says MSG_DONTWAIT. */
 void fd_unblock_pipe(int fd);
+/* Makes a pipe as large as users may have them: who is at its ends is woken less often. Leaves
+ * anything else alone. */
+void fd_widen_pipe(int fd);
 int fd_pipe(int ret[2], struct err *err) _must_use_; /* both close-on-exec, 1 MiB where allowed */
 
 /* One datagram with descriptors over a SOCK_SEQPACKET socket. fd_recv_msg: length, 0 at the end; a

@@ -78,6 +78,11 @@ void frame_sum(struct frame *f, const unsigned char head[FRAME_HEAD_SIZE], const
 	memcpy(ret, &v, sizeof(v));
 }
 
+void frame_add(struct frame *f, const unsigned char sum[FRAME_DIGEST_SIZE])
+{
+	XXH3_128bits_update(f->digest, sum, FRAME_DIGEST_SIZE);
+}
+
 void frame_put_end(const struct frame *f, unsigned char buf[FRAME_END_SIZE])
 {
 	struct digest128 d = frame_digest(&f->stream);

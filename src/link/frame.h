@@ -4,8 +4,9 @@
  *	u32 magic "WFRM"   u8 type   u8 flags   u16 reserved (0)   u32 length   u32 sequence
  *
  * its payload of `length` bytes, and the XXH3-64 of both. Types: DATA (1), a piece of the content
- * of 1 byte to 1 MiB; END (2), the XXH3-128 of all content (canonical byte order) and its length,
- * u64. Flags: ZSTD (1), the payload is one compressed piece. The sequence counts frames from 0.
+ * of 1 byte to 1 MiB; END (2), the XXH3-128 of the digests of all pieces, one after the other
+ * (canonical byte order), and the length of the content, u64. Flags: ZSTD (1), the payload is one
+ * compressed piece. The sequence counts frames from 0.
  *
  * The way back carries lines: acknowledgements {"ack": OFFSET, "synced": OFFSET} of content that is
  * applied and on disk there; {"wait": ...}, which means nothing; and one answer, which ends the
@@ -18,7 +19,8 @@
  *
  * A stream that ends without END was broken off (-ERR_UNREACHABLE); what is damaged is
  * -ERR_CORRUPT, what breaks these rules -ERR_PROTOCOL. Nothing is handed on before its piece was
- * checked.
+ * checked; but a piece that fits is read into the buffer that is there for it, which after a
+ * failure holds anything.
  */
 #pragma once
 
@@ -55,5 +57,5 @@ struct stream *frame_reader_new(int fd_in, int fd_out, const struct frame_opts *
 int frame_await(struct stream *s, usec_t deadline, json_t **ret, struct err *err) _must_use_;
 /* Bytes on the wire, with heads and after compression. */
 uint64_t frame_wire_bytes(const struct stream *s);
-/* Of all content so far; after END on the reading side it is what the writer said. */
+/* Of all pieces so far; after END on the reading side it is what the writer said. */
 struct digest128 frame_digest(const struct stream *s);

@@ -188,7 +188,6 @@ static int take_data(struct reader *r, const struct frame_head *h, struct err *e
 		if (!r->piece)
 			return bad_frame(r, ERR_CORRUPT, "a piece that cannot be expanded", err);
 	}
-	XXH3_128bits_update(r->frame.digest, r->piece, n);
 	r->frame.content += n;
 	r->left = n;
 	return 0;
@@ -205,8 +204,11 @@ static int take_end(struct reader *r, struct err *err)
 	return 0;
 }
 
-static int next_frame(struct reader *r, struct err *err)
+/* One frame. Content goes to buf directly if it and its digest fit in there, *ret_n then is its
+ * length, 0 otherwise. */
+static int next_frame(struct reader *r, char *buf, size_t room, size_t *ret_n, struct err *err)
 {
+	char *payload = r->wire;
 	unsigned char head[FRAME_HEAD_SIZE], sum[FRAME_DIGEST_SIZE];
 	struct frame_head h;
 	int k = fault_point("link.frame.receive.before", err);
@@ -218,12 +220,15 @@ static int next_frame(struct reader *r, struct err *err)
 	if (!frame_get_head(head, &h))
 		return bad_frame(r, ERR_PROTOCOL, "this is no stream of Wherry", err);
 	k = check_head(r, &h, err);
-	if (k >= 0)
-		k = fill(r, r->wire, h.length + sizeof(sum), err);
 	if (k < 0)
 		return k;
-	frame_sum(&r->frame, head, r->wire, h.length, sum);
-	if (memcmp(sum, r->wire + h.length, sizeof(sum)) != 0)
+	if (h.type == FRAME_DATA && !h.flags && room >= h.length + sizeof(sum))
+		payload = buf;
+	k = fill(r, payload, h.length + sizeof(sum), err);
+	if (k < 0)
+		return k;
+	frame_sum(&r->frame, head, payload, h.length, sum);
+	if (memcmp(sum, payload + h.length, sizeof(sum)) != 0)
 		return bad_frame(r, ERR_CORRUPT, "the digest of a piece does not match", err);
 	r->frame.sequence++;
 	if (h.type == FRAME_STILL)
@@ -231,7 +236,14 @@ static int next_frame(struct reader *r, struct err *err)
 			       ? bad_frame(r, ERR_PROTOCOL, "nothing but signs of life", err)
 			       : 0;
 	r->still = 0;
-	return h.type == FRAME_END ? take_end(r, err) : take_data(r, &h, err);
+	if (h.type == FRAME_END)
+		return take_end(r, err);
+	frame_add(&r->frame, sum);
+	if (payload == r->wire)
+		return take_data(r, &h, err);
+	r->frame.content += h.length;
+	*ret_n = h.length;
+	return 0;
 }
 
 static ssize_t reader_read(struct stream *s, void *buf, size_t n, struct err *err)
@@ -239,14 +251,18 @@ static ssize_t reader_read(struct stream *s, void *buf, size_t n, struct err *er
 	struct reader *r = (struct reader *)s;
 	int k = cancel_check(err);
 
+	size_t direct = 0;
+
 	push_acks(r);
-	while (k >= 0 && !r->left && !r->ended) {
-		k = next_frame(r, err);
+	while (k >= 0 && !r->left && !r->ended && !direct) {
+		k = next_frame(r, buf, n, &direct, err);
 		if (k >= 0)
 			k = cancel_check(err);
 	}
 	if (k < 0)
 		return k;
+	if (direct)
+		return (ssize_t)direct;
 	n = MIN(n, r->left);
 	if (!n) /* piece may be NULL */
 		return 0;
@@ -292,6 +308,7 @@ struct stream *frame_reader_new(int fd_in, int fd_out, const struct frame_opts *
 	r->out_socket = is_socket(fd_out);
 	r->wire = xmalloc(FRAME_PAYLOAD_MAX + FRAME_DIGEST_SIZE);
 	fd_unblock_pipe(fd_in);
+	fd_widen_pipe(fd_in);
 	fd_unblock_pipe(fd_out);
 	return &r->frame.stream;
 }

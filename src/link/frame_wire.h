@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "base/xxh.h"
 #include "link/frame.h"
 
 #define FRAME_MAGIC	  0x4d524657u /* "WFRM" */
@@ -22,7 +22,7 @@ struct frame {
 	uint32_t sequence;    /* of the next frame */
 	uint64_t content;     /* bytes, in the frames so far */
 	uint64_t wire;	      /* bytes */
-	XXH3_state_t *digest; /* of the content */
+	XXH3_state_t *digest; /* of the digests of all pieces of content */
 	XXH3_state_t *piece;  /* scratch of frame_sum */
 };
 
@@ -41,5 +41,7 @@ void frame_put_head(const struct frame_head *h, unsigned char buf[FRAME_HEAD_SIZ
 bool frame_get_head(const unsigned char buf[FRAME_HEAD_SIZE], struct frame_head *ret); /* magic? */
 void frame_sum(struct frame *f, const unsigned char head[FRAME_HEAD_SIZE], const void *payload,
 	size_t n, unsigned char ret[FRAME_DIGEST_SIZE]);
+/* What the digest of all content is made of. */
+void frame_add(struct frame *f, const unsigned char sum[FRAME_DIGEST_SIZE]);
 /* The content so far as the payload of END. */
 void frame_put_end(const struct frame *f, unsigned char buf[FRAME_END_SIZE]);

@@ -16,7 +16,8 @@
 #include "link/local.h"
 #include "link/squeeze.h"
 
-#define CHUNK_MAX   (256u << 10)	/* content of a frame: enough to forget its head */
+#define CHUNK_MAX   FRAME_PAYLOAD_MAX	/* content of a frame */
+#define DIRECT	    (64u << 10)		/* content that is worth a frame of its own */
 #define CHUNK_MIN   (4u << 10)		/* under a slow rate limit */
 #define IDLE_LINES  10000		/* in a row that bring nothing new */
 #define STILL_EVERY (10 * USEC_PER_SEC) /* or thrice in the patience of both sides */
@@ -255,6 +256,8 @@ static int emit(struct writer *w, enum frame_type type, uint8_t flags, const voi
 	w->blocked += w->last - before;
 	frame_put_head(&h, head);
 	frame_sum(&w->frame, head, payload, n, sum);
+	if (type == FRAME_DATA)
+		frame_add(&w->frame, sum);
 	w->frame.wire += bytes;
 	return write_all(w, iov, ARRAY_SIZE(iov), err);
 }
@@ -268,7 +271,6 @@ static int send_piece(struct writer *w, const void *buf, size_t n, struct err *e
 	size_t n_small;
 	int r;
 
-	XXH3_128bits_update(w->frame.digest, buf, n);
 	w->frame.content += n;
 	w->blocked = 0;
 	if (level > 0)
@@ -334,14 +336,18 @@ static int writer_flush(struct stream *s, struct err *err)
 static int writer_write(struct stream *s, const void *buf, size_t n, struct err *err)
 {
 	struct writer *w = (struct writer *)s;
+	size_t direct = MIN((size_t)DIRECT, w->chunk);
 	const char *p = buf;
 	int r = 0;
 
 	while (n && r >= 0) {
 		size_t k = MIN(n, w->chunk - w->n);
 
-		if (k == w->chunk) {
-			r = piece(w, p, k, err);
+		if (n >= direct) { /* long enough to go as it is, without a copy */
+			r = w->n ? writer_flush(s, err) : 0;
+			k = MIN(n, w->chunk);
+			if (r >= 0)
+				r = piece(w, p, k, err);
 		} else {
 			memcpy(w->buf + w->n, p, k);
 			w->n += k;
@@ -431,6 +437,7 @@ static struct writer *writer_new(int fd_out, const struct frame_opts *o)
 	pace_init(&w->pace);
 	w->last = w->looked = clock_now();
 	fd_unblock_pipe(fd_out);
+	fd_widen_pipe(fd_out);
 	signal(SIGPIPE, SIG_IGN); /* a reader that went is an error, not our end */
 	return w;
 }

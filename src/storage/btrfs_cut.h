@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <xxhash.h>
 
+#include "base/xxh.h"
 #include "storage/btrfs_stream.h"
 #include "storage/storage.h"
 

@@ -2,7 +2,8 @@
 
 #include <endian.h>
 #include <string.h>
-#include <xxhash.h>
+
+#include "base/xxh.h"
 
 static void put(struct digest128 *d, uint64_t low, uint64_t high)
 {

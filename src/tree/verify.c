@@ -5,10 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "base/alloc.h"
 #include "base/cancel.h"
+#include "base/xxh.h"
 #include "tree/digest.h"
 #include "tree/entry.h"
 #include "tree/list.h"

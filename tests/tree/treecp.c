@@ -90,7 +90,7 @@ static void print(const char *who, const struct tree_result *r, const struct opt
 	if (!o->quiet)
 		fprintf(stderr,
 			"%s: entries=%llu sent=%llu bytes=%llu deleted=%llu vanished=%llu "
-			"unsupported=%llu digest=",
+			"unsupported=%llu\n",
 			who, (unsigned long long)r->entries, (unsigned long long)r->sent,
 			(unsigned long long)r->bytes, (unsigned long long)r->deleted,
 			(unsigned long long)r->vanished, (unsigned long long)r->n_unsupported);
