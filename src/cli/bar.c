@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "cli/output.h"
+#include "link/local.h"
 
 #define CELLS 24 /* of the bar itself */
 
@@ -92,22 +93,6 @@ static void erase(struct bar *b)
 	b->drawn = false;
 }
 
-static void print_json(struct bar *b, const struct progress_event *ev)
-{
-	json_t *p = json_object();
-
-	json_put_str(p, "phase", ev->phase);
-	json_put_u64(p, "done", ev->done);
-	json_put_u64(p, "total", ev->total);
-	json_put_u64(p, "items", ev->items);
-	json_put_u64(p, "rate", ev->rate);
-	json_put_u64(p, "elapsed_ms", ev->elapsed / USEC_PER_MSEC);
-	if (ev->eta != CLOCK_NEVER)
-		json_put_u64(p, "eta_ms", ev->eta / USEC_PER_MSEC);
-	json_put_bool(p, "final", ev->final);
-	output_json_line(b->cli, "progress", p);
-}
-
 static void print_plain(struct bar *b, const struct progress_event *ev)
 {
 	_cleanup_free_ char *summary = ev->final ? bar_summary(ev) : NULL;
@@ -136,7 +121,7 @@ static void draw(struct bar *b, const struct progress_event *ev)
 void bar_progress(struct bar *b, const struct progress_event *ev)
 {
 	if (b->cli->json)
-		print_json(b, ev);
+		output_json_line(b->cli, "progress", local_progress_json(ev));
 	else if (b->cli->quiet)
 		return;
 	else if (b->cli->terminal)

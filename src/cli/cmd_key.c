@@ -81,9 +81,9 @@ static int read_key(json_t *args, struct err *err)
 		return err_set(err, ERR_INVALID,
 			"the public key is read from standard input, on one "
 			"line; there was nothing");
-	if (line.len > LINE_MAX_ || strlen(line.buf) != line.len || !json_string(line.buf))
+	if (line.len > LINE_MAX_ || strlen(line.buf) != line.len ||
+		json_object_set_new(args, "line", json_string(line.buf)) < 0)
 		return err_set(err, ERR_INVALID, "what came on standard input is no public key");
-	json_put_str(args, "line", line.buf);
 	return 0;
 }
 

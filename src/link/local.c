@@ -109,9 +109,9 @@ int local_send_result(int sock, json_t *result, struct err *err)
 	return send_last(sock, "result", result ? result : json_object(), err);
 }
 
-int local_send_progress(int sock, const struct progress_event *ev, struct err *err)
+json_t *local_progress_json(const struct progress_event *ev)
 {
-	json_t *msg = json_object(), *p = json_object();
+	json_t *p = json_object();
 
 	json_put_str(p, "phase", ev->phase);
 	json_put_u64(p, "done", ev->done);
@@ -122,7 +122,14 @@ int local_send_progress(int sock, const struct progress_event *ev, struct err *e
 	if (ev->eta != CLOCK_NEVER)
 		json_put_u64(p, "eta_ms", ev->eta / USEC_PER_MSEC);
 	json_put_bool(p, "final", ev->final);
-	json_object_set_new(msg, "progress", p);
+	return p;
+}
+
+int local_send_progress(int sock, const struct progress_event *ev, struct err *err)
+{
+	json_t *msg = json_object();
+
+	json_object_set_new(msg, "progress", local_progress_json(ev));
 	return local_send(sock, msg, err);
 }
 

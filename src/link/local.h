@@ -61,6 +61,8 @@ int local_wait(
 int local_send(int sock, json_t *msg, struct err *err) _must_use_;
 int local_send_error(int sock, const struct err *what, struct err *err) _must_use_;
 int local_send_result(int sock, json_t *result, struct err *err) _must_use_;
+/* What is within "progress": here, and in what `wherry --json` prints. The caller's to free. */
+json_t *local_progress_json(const struct progress_event *ev);
 int local_send_progress(int sock, const struct progress_event *ev, struct err *err) _must_use_;
 /* One message; *ret NULL at the end. Descriptors go to ret_fds (FD_PASS_MAX places), with NULL they
  * are closed. A message that is not ours is -ERR_PROTOCOL; on a non-blocking socket -ERR_BUSY means

@@ -28,7 +28,7 @@ elsewhere() {
 	on b sh -c 'find /etc /usr/lib/wherry /root /var/lib/lxc /srv -xdev ! -path "*/.wherry*" ! -path /var/lib/lxc -newer /run/mark 2>/dev/null'
 }
 
-plan 32
+plan 33
 lab_up
 trust a b
 make_ct a web --busybox

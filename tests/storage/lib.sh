@@ -1,6 +1,5 @@
 # shellcheck shell=bash
-# lib.sh - for tests of storage on real filesystems, each on a loop device, in a mount namespace of the
-# test's own: nothing that is mounted is seen elsewhere, and all of it goes when the test ends.
+# lib.sh - for tests of storage on real filesystems.
 #
 #   . "$(dirname "$0")/lib.sh"
 #   plan 2
@@ -8,38 +7,8 @@
 #   ok "a volume is made" vol a create web rootfs
 #   fails not-found "a snapshot that is not there" vol a snapshot-root web rootfs none
 
-[ -n "${WHERRY_STORAGE_TEST:-}" ] || {
-	[ "$(id -u)" = 0 ] || {
-		echo "$0: needs root: it makes loop devices and mounts" >&2
-		exit 1
-	}
-	WHERRY_STORAGE_TEST=1 exec unshare --mount --propagation private "$0" "$@"
-}
-set -eu
-_lib_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-# shellcheck source-path=SCRIPTDIR source=../tap.sh
-. "$_lib_dir/../tap.sh"
-_top=$(readlink -f "$_lib_dir/../..")
-
-BUILD=${BUILD:-build}
-case $BUILD in
-/*) ;;
-*) BUILD=$_top/$BUILD ;;
-esac
-work=$(mktemp -d "${TMPDIR:-/tmp}/wherry-storage-XXXXXX")
-cleanup rm -rf --one-file-system "$work"
-
-# make_fs NAME TYPE [SIZE]: a fresh filesystem, mounted at $work/NAME.
-make_fs() {
-	truncate -s "${3:-2G}" "$work/$1.img"
-	case $2 in
-	xfs) mkfs.xfs -q -f "$work/$1.img" ;;
-	*) mkfs."$2" -q "$work/$1.img" >"$work/$1.log" 2>&1 ;;
-	esac
-	mkdir -p "$work/$1"
-	mount -o loop,noatime "$work/$1.img" "$work/$1"
-	cleanup umount -R "$work/$1"
-}
+# shellcheck source-path=SCRIPTDIR source=../fs.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../fs.sh"
 
 # vol NAME VERB ...: volctl on the pool at $work/NAME.
 vol() {
