@@ -99,7 +99,7 @@ static int check_options(
 				"container '%s' has '%s = %s', which reaches out of the container "
 				"(%s): remove it, or let key '%s' "
 				"bring such lines (receive authorized-keys add "
-				"--allow-host-config)",
+				"--allow-refused)",
 				c->name, k, v, why, r->key.name);
 		}
 		option_add(&c->options, key, value, NULL);

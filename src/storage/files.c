@@ -54,12 +54,16 @@ int files_rename(struct volume *v, const char *new_path, struct err *err)
 int files_snapshot_destroy(struct volume *v, const char *snap, struct err *err)
 {
 	_cleanup_close_ int fd = place_open_snaps(v, false, err);
+	int r;
 
 	if (fd == -ERR_NOT_FOUND) {
 		err_clear(err);
 		return 0;
 	}
-	return fd < 0 ? fd : trash_put(v->pool_path, fd, snap, err);
+	r = fd < 0 ? fd : trash_put(v->pool_path, fd, snap, err);
+	if (r >= 0)
+		place_prune_snaps(v);
+	return r;
 }
 
 int files_snapshot_root(struct volume *v, const char *snap, int *ret_fd, struct err *err)

@@ -152,13 +152,21 @@ int place_open_parent(const struct volume *v, bool make, const char **ret_name, 
 	return fd;
 }
 
+void place_prune_snaps(const struct volume *v)
+{
+	_cleanup_free_ char *of_volume = place_snaps(v);
+	_cleanup_free_ char *of_owner = xasprintf("%s/" OWN "/snap/%s", v->pool_path, v->owner);
+
+	(void)rmdir(of_volume);
+	(void)rmdir(of_owner);
+}
+
 void place_prune(const struct volume *v)
 {
 	const char *slash = strrchr(v->path, '/');
-	_cleanup_free_ char *snaps = xasprintf("%s/" OWN "/snap/%s", v->pool_path, v->owner);
 	_cleanup_free_ char *folder = xstrndup(v->path, (size_t)(slash - v->path));
 
-	(void)rmdir(snaps);
+	place_prune_snaps(v);
 	/* The container's folder, not the pool itself or something above it. */
 	if (below_pool(v) && strchr(below_pool(v), '/'))
 		(void)rmdir(folder);

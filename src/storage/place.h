@@ -26,6 +26,8 @@ char *place_snapshot(const struct volume *v, const char *snap);
 /* The folder that holds the volume; *ret_name: its name in there. make: missing ones are made. */
 int place_open_parent(
 	const struct volume *v, bool make, const char **ret_name, struct err *err) _must_use_;
+/* Removes the folders of its snapshots when there are none left. */
+void place_prune_snaps(const struct volume *v);
 /* Removes the folders that were made for v, as far as they are empty now. */
 void place_prune(const struct volume *v);
 /* Moves the folder of snapshots to another owner of the same pool; done already, or none, is fine.

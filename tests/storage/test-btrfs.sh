@@ -2,7 +2,7 @@
 # btrfs to btrfs: whole and incremental streams of trees with everything in them, snapshots of users, and
 # the real btrfs on either end.
 . "$(dirname "$0")/lib.sh"
-plan 61
+plan 62
 
 make_fs a btrfs
 make_fs b btrfs
@@ -132,6 +132,8 @@ btrfs -q send --proto 2 --compressed-data "$a/.wherry/snap/squeezed/rootfs/wherr
 fails unsupported "compressed data are refused" vol b receive @real3 rootfs wherry-1 - <"$work/compressed"
 vol a send squeezed rootfs wherry-1 - | vol b receive @real3 rootfs wherry-1 -
 same "$a/squeezed/rootfs" "$b/.wherry/snap/real3/rootfs/wherry-1" "our own stream of them is not"
+vol a unsnapshot squeezed rootfs wherry-1
+is "$(ls -d "$a/.wherry/snap/squeezed" 2>&1 >/dev/null | wc -l)" 1 "the last snapshot takes its folders with it"
 
 # --- a pool that is mounted from a plain folder, where btrfs receive finds no parent
 mkdir -p "$b/plain/pool" "$work/bound"
