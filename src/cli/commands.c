@@ -5,7 +5,7 @@
 #include "cli/output.h"
 
 const struct command *const command_tables[] = {
-	cmd_ct, cmd_send, cmd_migrate, cmd_key, cmd_pool, cmd_job, cmd_node, NULL};
+	cmd_ct, cmd_send, cmd_migrate, cmd_key, cmd_receive, cmd_pool, cmd_job, cmd_node, NULL};
 
 const struct group command_groups[] = {
 	{"ct", "containers: list, create, run, send"},
@@ -13,7 +13,7 @@ const struct group command_groups[] = {
 	{"ct migrate", "the same, under its older names"},
 	{"send", "this node's own key"},
 	{"send key", "this node's own key"},
-	{"receive", "who may send containers to this node"},
+	{"receive", "what arrives on this node, and who may send it"},
 	{"receive authorized-keys", "who may send containers to this node"},
 	{"migration", "keys, under their older names"},
 	{"migration key", "this node's own key"},

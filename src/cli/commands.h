@@ -14,6 +14,7 @@ extern const struct command cmd_ct[];
 extern const struct command cmd_send[];
 extern const struct command cmd_migrate[];
 extern const struct command cmd_key[];
+extern const struct command cmd_receive[];
 extern const struct command cmd_pool[];
 extern const struct command cmd_job[];
 extern const struct command cmd_node[];

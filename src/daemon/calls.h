@@ -21,6 +21,8 @@
 	X("receive.key.add",	receive_key_add,	0)		\
 	X("receive.key.list",	receive_key_list,	0)		\
 	X("receive.key.del",	receive_key_del,	0)		\
+	X("receive.list",	receive_list,		0)		\
+	X("receive.cancel",	receive_cancel,		CALL_JOB)	\
 	X("pool.list",		pool_list,		0)		\
 	X("pool.show",		pool_show,		0)		\
 	X("pool.add",		pool_add,		0)		\

@@ -55,6 +55,8 @@ static int reopen(struct receiving *r, struct err *err)
 		return transfer_set_phase(r->m->st, r->t, TRANSFER_INCREMENTAL, err);
 	if (r->t->phase >= TRANSFER_CONFIG && r->t->phase <= TRANSFER_INCREMENTAL)
 		return 0;
+	if (r->t->phase >= TRANSFER_CANCELLED)
+		return receiving_has_ended(r, err);
 	return err_set(err, ERR_STATE,
 		"container '%s' takes no data now, its transfer is in state '%s'", r->t->ct,
 		transfer_phase_name(r->t->phase));

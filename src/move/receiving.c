@@ -108,6 +108,17 @@ static int write_promise(struct receiving *r, enum transfer_phase phase, struct 
 	return res;
 }
 
+int receiving_has_ended(const struct receiving *r, struct err *err)
+{
+	const char *why = json_get_str(r->t->facts, "refused");
+
+	return err_set(err, ERR_STATE,
+		"the transfer of container '%s' has ended on the destination (%s%s%s): cancel it, "
+		"and "
+		"begin a new one",
+		r->t->ct, transfer_phase_name(r->t->phase), why ? ": " : "", why ? why : "");
+}
+
 int receiving_promise(struct receiving *r, enum transfer_phase phase, struct err *err)
 {
 	int res = fault_point("receiving.promise.before", err);

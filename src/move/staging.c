@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "move/incoming.h"
 #include "runtime/runtime.h"
 
 #define VOLUMES_MAX 32
@@ -129,42 +130,79 @@ static int check_name_free(struct receiving *r, const char *ct, struct err *err)
 	return 0;
 }
 
-static int check_space(const struct receiving *r, const struct skel *s, struct err *err)
+static int add_sizes(
+	const struct skel *s, uint64_t *ret_bytes, uint64_t *ret_inodes, struct err *err)
 {
-	struct pool_space space;
-	uint64_t bytes = 0, inodes = 0;
 	const json_t *v;
 	size_t i;
-	int res = pool_space(r->pool, &space, err);
 
-	if (res < 0)
-		return res;
+	*ret_bytes = *ret_inodes = 0;
 	json_array_foreach(s->volumes, i, v)
 	{
 		uint64_t b = json_get_u64(v, "bytes", 0), n = json_get_u64(v, "inodes", 0);
 
 		if (b > INT64_MAX / 256 || n > INT64_MAX / 256)
 			return err_set(err, ERR_PROTOCOL, "the size of a volume is malformed");
-		bytes += b;
-		inodes += n;
+		*ret_bytes += b;
+		*ret_inodes += n;
 	}
-	bytes = bytes / 100 * SPACE_FACTOR_PERCENT + SPACE_EXTRA;
-	if (bytes > space.bytes_free) {
-		char need[NUM_HUMAN_MAX], have[NUM_HUMAN_MAX];
-
-		return err_set(err, ERR_NO_SPACE,
-			"pool '%s' on the destination has %s free, the container needs %s: make "
-			"room there, or name another pool with --to-pool",
-			r->pool->name, num_human_size(space.bytes_free, have),
-			num_human_size(bytes, need));
-	}
-	if (inodes > space.inodes_free)
-		return err_set(err, ERR_NO_SPACE,
-			"pool '%s' on the destination has %llu inodes free, the container needs "
-			"%llu",
-			r->pool->name, (unsigned long long)space.inodes_free,
-			(unsigned long long)inodes);
 	return 0;
+}
+
+static int no_space(const struct receiving *r, const struct pool_space *space, uint64_t promised,
+	uint64_t bytes, struct err *err)
+{
+	char need[NUM_HUMAN_MAX], have[NUM_HUMAN_MAX], others[NUM_HUMAN_MAX];
+	_cleanup_free_ char *of_which = promised ? xasprintf(
+							   ", %s of it promised to others that are "
+							   "arriving (`wherry receive list`)",
+							   num_human_size(promised, others))
+						 : xstrdup("");
+
+	return err_set(err, ERR_NO_SPACE,
+		"pool '%s' on the destination has %s free%s, the container needs %s: make room "
+		"there, or name another pool with --to-pool",
+		r->pool->name, num_human_size(space->bytes_free, have), of_which,
+		num_human_size(bytes, need));
+}
+
+/* What others were promised is as good as used, also while it has not come. */
+static int check_space(const struct receiving *r, const struct skel *s, struct err *err)
+{
+	uint64_t bytes = 0, inodes = 0, promised = 0, promised_inodes = 0;
+	struct pool_space space;
+	int res = pool_space(r->pool, &space, err);
+
+	if (res >= 0)
+		res = add_sizes(s, &bytes, &inodes, err);
+	if (res >= 0)
+		res = incoming_promised(r->m, r->pool, &promised, &promised_inodes, err);
+	if (res < 0)
+		return res;
+	bytes = bytes / 100 * SPACE_FACTOR_PERCENT + SPACE_EXTRA;
+	if (bytes > space.bytes_free || promised > space.bytes_free - bytes)
+		return no_space(r, &space, promised, bytes, err);
+	if (inodes > space.inodes_free || promised_inodes > space.inodes_free - inodes)
+		return err_set(err, ERR_NO_SPACE,
+			"pool '%s' on the destination has %llu inodes free, %llu of them promised "
+			"to others that are arriving, the container needs %llu",
+			r->pool->name, (unsigned long long)space.inodes_free,
+			(unsigned long long)promised_inodes, (unsigned long long)inodes);
+	return 0;
+}
+
+static int check_key_limit(const struct receiving *r, struct err *err)
+{
+	uint64_t n = 0, most = r->m->cfg->open_per_key;
+	int res = most ? incoming_of_key(r->m, r->key.name, &n, err) : 0;
+
+	if (res < 0 || !most || n < most)
+		return res;
+	return err_set(err, ERR_BUSY,
+		"%llu containers are arriving with key '%s' on the destination already, and "
+		"[receive] "
+		"open_per_key allows no more: finish or cancel some of their sends first",
+		(unsigned long long)n, r->key.name);
 }
 
 static void map_bridges(const struct receiving *r, struct container *c)
@@ -226,8 +264,9 @@ static json_t *choose_methods(const struct receiving *r, const struct skel *s,
 			return NULL;
 		}
 		json_object_set_new(out, name,
-			json_pack("{s:s,s:b}", "method", native ? "btrfs" : "tree", "native",
-				native));
+			json_pack("{s:s,s:b,s:I,s:I}", "method", native ? "btrfs" : "tree",
+				"native", native, "bytes", (json_int_t)json_get_u64(v, "bytes", 0),
+				"inodes", (json_int_t)json_get_u64(v, "inodes", 0)));
 	}
 	if (json_object_size(out) == c->volumes.n)
 		return out;
@@ -346,8 +385,7 @@ static int answer_again(struct receiving *r, json_t **ret, struct err *err)
 	if (res < 0)
 		return res;
 	if (!transfer_is_open(r->t))
-		return err_set(err, ERR_STATE, "that transfer has ended (%s): begin a new one",
-			transfer_phase_name(r->t->phase));
+		return receiving_has_ended(r, err);
 	if (r->t->phase == TRANSFER_NEW) {
 		res = receiving_lock(r, err);
 		if (res >= 0)
@@ -399,12 +437,25 @@ static int check_all(struct receiving *r, const struct skel *s, struct container
 	idmap_done(&theirs);
 	if (res >= 0)
 		res = runtime_preflight(c, err);
-	if (res >= 0)
-		res = check_space(r, s, err);
 	if (res < 0)
 		return res;
 	*ret_volumes = choose_methods(r, s, c, same_ids, err);
 	return *ret_volumes ? 0 : -ERR_PROTOCOL;
+}
+
+/* One at a time: what is free and not promised must still be when it is promised. */
+static int promise(struct receiving *r, const struct skel *s, const struct container *c,
+	json_t *volumes, struct err *err)
+{
+	_cleanup_json_ json_t *v = volumes;
+	_cleanup_close_ int lock = -1;
+	int res = incoming_reserve_lock(&lock, err);
+
+	if (res >= 0)
+		res = check_key_limit(r, err);
+	if (res >= 0)
+		res = check_space(r, s, err);
+	return res < 0 ? res : record(r, s, c, TAKE_PTR(v), err);
 }
 
 static int stage_new(struct receiving *r, const struct skel *s, struct container *c,
@@ -418,7 +469,7 @@ static int stage_new(struct receiving *r, const struct skel *s, struct container
 	if (res >= 0)
 		res = check_all(r, s, c, pool_word, &volumes, err);
 	if (res >= 0)
-		res = record(r, s, c, TAKE_PTR(volumes), err);
+		res = promise(r, s, c, TAKE_PTR(volumes), err);
 	return res < 0 ? res : define(r, err);
 }
 

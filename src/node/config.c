@@ -33,6 +33,8 @@ static const struct item {
 } items[] = {
 	{"node",   "receive_user", KIND_USER,	  offsetof(struct config, receive_user)},
 	{"receive", "idmap",	   KIND_IDMAP,	  offsetof(struct config, idmap)},
+	{"receive", "expire",	   KIND_DURATION, offsetof(struct config, receive_expire), 0, 31536000},
+	{"receive", "open_per_key", KIND_COUNT,	  offsetof(struct config, open_per_key), 0, 1000000},
 	{"send",   "sync_rounds",  KIND_COUNT,	  offsetof(struct config, sync_rounds), 0, 100},
 	{"stop",   "timeout",	   KIND_DURATION, offsetof(struct config, stop_timeout), 1, 86400},
 	{"health", "timeout",	   KIND_DURATION, offsetof(struct config, health_timeout), 1, 86400},
@@ -284,6 +286,8 @@ static struct config *defaults(void)
 	c->health_timeout = 30 * USEC_PER_SEC;
 	c->link_timeout = 15 * USEC_PER_SEC;
 	c->sync_rounds = 3;
+	c->receive_expire = 7 * 86400 * USEC_PER_SEC;
+	c->open_per_key = 100;
 	return c;
 }
 

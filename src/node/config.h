@@ -6,6 +6,8 @@
  *	receive_user = wherry-receive	# documents: osctl-ct-receive, migration
  *	[receive]
  *	idmap = b 0 200000 65536		# unprivileged containers that arrive get this map
+ *	expire = 7d			# what nobody goes on sending is removed after that
+ *	open_per_key = 100
  *	[bridges]
  *	br0 = lxcbr0			# what arrives on br0 is plugged into lxcbr0 here
  *	[send]
@@ -32,7 +34,9 @@ struct config {
 	char *idmap;	/* of unprivileged containers that arrive, as lxc.idmap; NULL: theirs */
 	char **bridges; /* pairs: from, to, ..., NULL; NULL: none */
 	usec_t stop_timeout, health_timeout, link_timeout;
-	uint64_t bwlimit;		   /* bytes per second over all jobs, 0: none */
+	usec_t receive_expire; /* without activity, of what is arriving; 0: never */
+	uint32_t open_per_key; /* containers that are arriving with one key; 0: no limit */
+	uint64_t bwlimit;      /* bytes per second over all jobs, 0: none */
 	char *health_tcp, *health_command; /* NULL: only that the init is alive */
 	char **ssh_options;		   /* "Name=value", each for one -o of ssh's; NULL: none */
 	uint32_t sync_rounds; /* most sync passes of a one-shot send before the stop; default 3 */
