@@ -32,6 +32,7 @@ static const struct {
 	{"changed", LOOK_TIME},
 	{"added", LOOK_TIME},
 	{"created", LOOK_TIME},
+	{"expires", LOOK_TIME},
 	{"job", LOOK_NUMBER},
 	{"pid", LOOK_NUMBER},
 	{"epoch", LOOK_NUMBER},

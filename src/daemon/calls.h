@@ -16,6 +16,9 @@
 #define CALL_LIST(X)                                                    \
 	X("status",		status,			0)		\
 	X("recover",		recover,		CALL_DAEMON)	\
+	X("recover.takeover",	recover_takeover,	CALL_DAEMON)	\
+	X("recover.peer",	recover_peer,		CALL_DAEMON)	\
+	X("recover.sweep",	recover_sweep,		CALL_DAEMON)	\
 	X("receive",		receive,		CALL_RECEIVE)	\
 	X("send.key.gen",	send_key_gen,		0)		\
 	X("receive.key.add",	receive_key_add,	0)		\

@@ -1,13 +1,9 @@
 /*
- * status and recover: the node as a whole.
+ * status: the node as a whole.
  */
 #include <string.h>
 
-#include "base/log.h"
-#include "daemon/job_lock.h"
 #include "daemon/serve.h"
-#include "link/local.h"
-#include "move/recover.h"
 #include "node/job.h"
 #include "node/transfer.h"
 
@@ -73,34 +69,4 @@ int serve_status(struct serve *s, json_t **ret, struct err *err)
 	if (r >= 0)
 		*ret = TAKE_PTR(o);
 	return r;
-}
-
-/* Jobs whose worker died with its daemon, or with the node. */
-static int mark_lost(struct serve *s, struct err *err)
-{
-	_cleanup_(job_vec_free) struct job_vec jobs = {0};
-	int r = job_list(s->move.st, true, 0, &jobs, err);
-
-	for (size_t i = 0; i < jobs.n; i++) {
-		const struct job *j = &jobs.v[i];
-		struct err lost = ERR_INIT, ignored = ERR_INIT;
-
-		if (job_lock_held(j->pid))
-			continue;
-		log_warning("job %llu (%s %s) was lost: its worker is gone",
-			(unsigned long long)j->id, j->call, j->ct);
-		err_set(&lost, ERR_UNKNOWN, "its worker died");
-		/* Not ours to fail on: it may have ended just now. */
-		if (job_finish(s->move.st, j->id, JOB_LOST, local_error_json(&lost), &ignored) < 0)
-			log_debug("%s", ignored.text);
-	}
-	return r;
-}
-
-int serve_recover(struct serve *s, json_t **ret, struct err *err)
-{
-	int r = mark_lost(s, err);
-
-	log_context("recover");
-	return r < 0 ? r : recover_all(&s->move, ret, err);
 }

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
@@ -35,11 +36,24 @@ struct limits {
 
 extern const struct limits limits_default;
 
+/* One worker of a round of recovery. */
+struct recovery_part {
+	const char *call; /* "recover.peer" */
+	json_t *args;
+	struct task *task; /* NULL: waits for its turn */
+};
+VEC(recovery_part_vec, struct recovery_part);
+
 struct recovery {
-	struct task *task;	/* the one that runs */
-	sd_event_source *timer; /* the next one */
+	struct task *task; /* the first part, which says what else there is to do */
+	struct recovery_part_vec parts;
+	sd_event_source *timer; /* the next round */
 	usec_t backoff;
-	bool again; /* asked for while one was running */
+	usec_t wake;	/* something expires then; 0: nothing */
+	bool again;	/* asked for while the first part was running */
+	bool pending;	/* a part of this round has left something */
+	bool waiting;	/* the timer is that of the backoff */
+	size_t resumes; /* sends that go on in jobs of their own */
 };
 
 struct server {

@@ -147,6 +147,9 @@ static int take_native(
 		return err_set(err, ERR_PROTOCOL, "a native stream needs its snapshot's name");
 	if (last && !strcmp(last, in->snap)) { /* the answer was lost, or it is a replay: nothing is
 						  taken twice */
+		res = forget_older(v, in, err);
+		if (res < 0)
+			return res;
 		*ret = json_object();
 		return verb_serve_ready(r->verb, json_pack("{s:b}", "complete", 1), err);
 	}

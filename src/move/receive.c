@@ -155,23 +155,6 @@ static int serve_cancel(struct receiving *r, char *const *words, json_t **ret, s
 	return 0;
 }
 
-static int drop_snapshots(struct receiving *r, struct err *err)
-{
-	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
-	const char *name;
-	int res = receiving_pool(r, err);
-
-	json_object_foreach(all, name, f)
-	{
-		_cleanup_volume_ struct volume *v = res >= 0 ? receiving_final(r, name) : NULL;
-		const char *last = json_get_str(f, "last");
-
-		if (v && last && str_starts(last, "wherry-"))
-			res = volume_snapshot_destroy(v, last, err);
-	}
-	return res < 0 ? res : places_transfer_dir_remove(r->t->token, err);
-}
-
 static int serve_cleanup(struct receiving *r, char *const *words, json_t **ret, struct err *err)
 {
 	int res = find_and_lock(r, words[0], err);
@@ -183,7 +166,7 @@ static int serve_cleanup(struct receiving *r, char *const *words, json_t **ret, 
 			"container '%s' has not arrived yet: its transfer is in state '%s'",
 			r->t->ct, transfer_phase_name(r->t->phase));
 	if (r->t->phase == TRANSFER_DONE) {
-		res = drop_snapshots(r, err);
+		res = receiving_tidy(r, err);
 		if (res >= 0)
 			res = transfer_set_phase(r->m->st, r->t, TRANSFER_CLOSED, err);
 		/* Until then the source asks with it; it opens nothing new, being in use. */

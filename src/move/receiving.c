@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "runtime/runtime.h"
 
 static int not_yours(const char *id, struct err *err)
@@ -204,6 +206,45 @@ int receiving_sweep(struct receiving *r, struct err *err)
 	if (res >= 0 && named)
 		res = runtime_undefine(r->t->ct, err);
 	return res < 0 ? res : note_swept(r, named, err);
+}
+
+/* All of this transfer's, not only the last: a crash may have left an older one. */
+static int drop_snapshots(const struct receiving *r, struct volume *v, struct err *err)
+{
+	_cleanup_free_ char *prefix = xasprintf("wherry-%.8s-", r->t->token);
+	struct snapshot_vec snaps = {0};
+	int res = volume_snapshots(v, &snaps, err);
+
+	if (res == -ERR_NOT_FOUND) { /* it has been moved on, or deleted */
+		err_clear(err);
+		res = 0;
+	}
+	for (size_t i = 0; res >= 0 && i < snaps.n; i++)
+		if (str_starts(snaps.v[i].name, prefix))
+			res = volume_snapshot_destroy(v, snaps.v[i].name, err);
+	snapshot_vec_done(&snaps);
+	return res;
+}
+
+int receiving_tidy(struct receiving *r, struct err *err)
+{
+	json_t *all = json_object_get(r->t->facts, "volumes"), *f;
+	const char *name;
+	int res = 0;
+
+	if (json_get_bool(r->t->facts, "tidy", false))
+		return 0;
+	res = receiving_pool(r, err);
+	json_object_foreach(all, name, f)
+	{
+		_cleanup_volume_ struct volume *v = res >= 0 ? receiving_final(r, name) : NULL;
+
+		if (v)
+			res = drop_snapshots(r, v, err);
+	}
+	if (res >= 0)
+		res = places_transfer_dir_remove(r->t->token, err);
+	return res < 0 ? res : transfer_fact(r->m->st, r->t, "tidy", json_true(), err);
 }
 
 void receiving_done(struct receiving *r)

@@ -241,22 +241,41 @@ int reserve_run(struct sending *s, struct err *err)
 	return transfer_save(s->m->st, s->t, err);
 }
 
-int reserve_tell_cancel(struct move_ctx *m, const struct transfer *t, struct err *err)
+static int tell(struct move_ctx *m, const struct transfer *t, const char *verb, struct err *err)
 {
-	const char *const words[] = {"receive", "cancel", t->token, NULL};
+	const char *const words[] = {"receive", verb, t->token, NULL};
 	_cleanup_peer_ struct peer *p = peer_new(m, t->peer, t->user, t->port, false);
 	_cleanup_json_ json_t *answer = NULL;
 	int r;
 
 	p->patience = 0;
 	r = peer_call(p, words, NULL, &answer, err);
+	return r < 0 ? r : 0;
+}
+
+int reserve_tell_cleanup(struct move_ctx *m, const struct transfer *t, struct err *err)
+{
+	int r = tell(m, t, "cleanup", err);
+
+	/* There is nothing to clean up, or nobody of ours any more. */
+	if (r == -ERR_STATE || r == -ERR_NOT_FOUND || r == -ERR_AUTH) {
+		err_clear(err);
+		r = 0;
+	}
+	return r;
+}
+
+int reserve_tell_cancel(struct move_ctx *m, const struct transfer *t, struct err *err)
+{
+	int r = tell(m, t, "cancel", err);
+
 	if (r == -ERR_STATE) {
 		/* A copy whose answer was lost: it is a container of its own there by now. */
 		move_say(m, "cancel on %s: %s", t->peer, err->text);
 		err_clear(err);
-		return 0;
+		r = reserve_tell_cleanup(m, t, err);
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
 static void add_history(struct sending *s)
@@ -350,4 +369,11 @@ int reserve_undo(struct sending *s, struct err *err)
 		s->o.force ? "what has arrived there stays there"
 			   : "wherryd will tell it when it answers again");
 	return s->o.force ? transfer_fact(s->m->st, s->t, "tell_cancel", NULL, err) : 0;
+}
+
+int reserve_undo_here(struct sending *s, struct err *err)
+{
+	int r = check_settled(s, err);
+
+	return r < 0 ? r : end_here(s, true, err);
 }

@@ -17,6 +17,11 @@ int reserve_run(struct sending *s, struct err *err) _must_use_;
 /* Cancels on the peer, takes the guard off, ends the token. With --local or --force the peer is not
  * needed. */
 int reserve_undo(struct sending *s, struct err *err) _must_use_;
+/* The same of a first step that broke off, without asking the peer: the record says that it is to
+ * be told. */
+int reserve_undo_here(struct sending *s, struct err *err) _must_use_;
+/* A cleanup that it hasn't heard of, likewise. */
+int reserve_tell_cleanup(struct move_ctx *m, const struct transfer *t, struct err *err) _must_use_;
 /* A cancel that the peer hasn't heard of yet; 0: it has now, and the caller drops the fact
  * "tell_cancel". Used by recovery. */
 int reserve_tell_cancel(struct move_ctx *m, const struct transfer *t, struct err *err) _must_use_;

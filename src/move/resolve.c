@@ -9,19 +9,35 @@
 struct view {
 	_Bool asked;
 	enum handoff_peer peer;
+	json_t *answer; /* the peer's; NULL: none */
 	struct own own;
 	struct err peer_err;
 };
+
+/* Before the hand-over: the container is ours, and only the send can be in trouble. */
+static char *advice_before(const struct sending *s, const struct view *v)
+{
+	const char *ct = s->t->ct, *host = s->t->peer, *why = json_get_str(v->answer, "text");
+	_cleanup_free_ char *next = sending_next(s->t);
+
+	if (v->peer == PEER_CANCELLED || v->peer == PEER_REFUSED)
+		return xasprintf(
+			"%s has ended it%s%s: `wherry ct send cancel %s` clears up here, then "
+			"it can be sent again",
+			host, why ? ": " : "", why ? why : "", ct);
+	if (v->peer == PEER_NONE && s->t->phase >= TRANSFER_CONFIG)
+		return xasprintf("%s has no record of this send: `wherry ct send cancel %s` clears "
+				 "up here, then it can be sent again",
+			host, ct);
+	return xasprintf("container '%s' is not in doubt: next is %s", ct, next);
+}
 
 static char *advice(const struct sending *s, const struct view *v)
 {
 	const char *ct = s->t->ct, *host = s->t->peer;
 
-	if (v->own.kind != OWN_RELEASED || s->t->phase == TRANSFER_DONE) {
-		_cleanup_free_ char *next = sending_next(s->t);
-
-		return xasprintf("container '%s' is not in doubt: next is %s", ct, next);
-	}
+	if (v->own.kind != OWN_RELEASED || s->t->phase == TRANSFER_DONE)
+		return advice_before(s, v);
 	if (!v->asked)
 		return xasprintf("%s can't be asked (%s). The container stays down here. wherryd "
 				 "keeps asking. If %s is destroyed and "
@@ -61,7 +77,9 @@ static int look(struct sending *s, struct view *v, struct err *err)
 		return r;
 	s->peer->patience = 0;
 	v->peer = PEER_UNKNOWN;
-	v->asked = peer_status(s->peer, s->t->token, &v->peer, NULL, &v->peer_err) >= 0;
+	json_decref(v->answer);
+	v->answer = NULL;
+	v->asked = peer_status(s->peer, s->t->token, &v->peer, &v->answer, &v->peer_err) >= 0;
 	return 0;
 }
 
@@ -93,10 +111,25 @@ int send_status(struct move_ctx *m, const char *ct, json_t **ret, struct err *er
 	r = sending_open(m, ct, &o, &s, err);
 	if (r >= 0)
 		r = look(s, &v, err);
-	if (r < 0)
+	if (r >= 0)
+		*ret = describe(s, &v);
+	json_decref(v.answer);
+	return r;
+}
+
+static int resolve(struct sending *s, struct view *v, struct err *err)
+{
+	enum handover_outcome outcome;
+	int r = look(s, v, err);
+
+	if (r < 0 || v->own.kind != OWN_RELEASED || s->t->phase != TRANSFER_COMMITTED ||
+		!v->asked || v->peer == PEER_NONE || v->peer == PEER_STAGED)
 		return r;
-	*ret = describe(s, &v);
-	return 0;
+	r = handover_run(s, 0, false, &outcome, err);
+	if (r < 0 && outcome == HANDOVER_PENDING)
+		return r;
+	err_clear(err);
+	return look(s, v, err);
 }
 
 int send_resolve(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
@@ -104,23 +137,12 @@ int send_resolve(struct move_ctx *m, const char *ct, const struct send_opts *o, 
 {
 	_cleanup_sending_ struct sending *s = NULL;
 	struct view v = {.peer_err = ERR_INIT};
-	enum handover_outcome outcome;
 	int r = sending_open(m, ct, o, &s, err);
 
 	if (r >= 0)
-		r = look(s, &v, err);
-	if (r < 0)
-		return r;
-	if (v.own.kind == OWN_RELEASED && s->t->phase == TRANSFER_COMMITTED && v.asked &&
-		v.peer != PEER_NONE && v.peer != PEER_STAGED) {
-		r = handover_run(s, 0, false, &outcome, err);
-		if (r < 0 && outcome == HANDOVER_PENDING)
-			return r;
-		err_clear(err);
-		r = look(s, &v, err);
-		if (r < 0)
-			return r;
-	}
-	*ret = describe(s, &v);
-	return 0;
+		r = resolve(s, &v, err);
+	if (r >= 0)
+		*ret = describe(s, &v);
+	json_decref(v.answer);
+	return r;
 }

@@ -105,8 +105,10 @@ static void tell_peer(struct sending *s)
 	_cleanup_json_ json_t *answer = NULL;
 	struct err e = ERR_INIT;
 
-	if (peer_call(s->peer, words, NULL, &answer, &e) < 0)
-		log_warning("cleanup on %s: %s", s->t->peer, e.text);
+	if (peer_call(s->peer, words, NULL, &answer, &e) >= 0)
+		return;
+	log_warning("cleanup on %s: %s", s->t->peer, e.text);
+	json_put_bool(s->t->facts, "tell_cleanup", true); /* wherryd does, later */
 }
 
 int retire_run(struct sending *s, struct err *err)

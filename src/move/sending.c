@@ -191,6 +191,8 @@ json_t *sending_report(struct sending *s)
 	json_object_set(r, "phases", s->phases);
 	json_put_u64(r, "bytes", s->bytes);
 	json_put_u64(r, "entries", s->entries);
+	if (json_get_bool(s->t->facts, "tell_cleanup", false))
+		json_put_str(r, "later", "cleanup");
 	if (transfer_is_open(s->t)) {
 		_cleanup_free_ char *next = sending_next(s->t);
 

@@ -237,11 +237,15 @@ static int give_back(struct receiving *r, const struct err *why, struct err *err
 
 static int settle_done(struct receiving *r, struct err *err)
 {
+	struct err later = ERR_INIT;
 	int res = transfer_set_phase(r->m->st, r->t, TRANSFER_DONE, err);
 
 	if (res < 0)
 		return res;
 	add_history(r, "arrived", NULL);
+	/* Nothing depends on it: the source's cleanup, or wherryd, comes back to it. */
+	if (receiving_tidy(r, &later) < 0)
+		log_warning("%s", later.text);
 	return 0;
 }
 
