@@ -45,6 +45,19 @@ static bool file_ok(const struct index *ix)
 	       t->sum == digest_u64(ix->map, ix->size - sizeof(*t));
 }
 
+uint64_t index_stamp_sum(const struct watch_stamp *s)
+{
+	return digest_u64(s, sizeof(*s));
+}
+
+static void read_stamp(struct index *ix)
+{
+	const struct index_tail *t = tail_of(ix);
+	struct watch_stamp stamp = {t->watch_id, t->watch_cut};
+
+	ix->stamp = index_stamp_sum(&stamp) == t->watch_sum ? stamp : (struct watch_stamp){0};
+}
+
 static void unmap(struct index *ix)
 {
 	if (ix->map)
@@ -79,6 +92,7 @@ int index_map(const char *path, struct index *ix, struct err *err)
 	ix->root_id = head_of(ix)->root_id;
 	ix->pending = head_of(ix)->pending;
 	ix->batch = head_of(ix)->batch;
+	read_stamp(ix);
 	return 0;
 }
 
@@ -163,6 +177,11 @@ size_t index_n_dirs(const struct index *ix)
 
 	(void)slots(ix, &n);
 	return n;
+}
+
+size_t index_n_names(const struct index *ix)
+{
+	return ix->map ? tail_of(ix)->n_names : 0;
 }
 
 bool index_each_dir(const struct index *ix, size_t *pos, struct index_dir *ret)
@@ -270,10 +289,11 @@ static void seal(struct rec *r)
 	r->sum = digest_u64(r + 1, r->len - sizeof(*r));
 }
 
-int index_begin(struct index *ix, uint64_t session, uint64_t root_id, struct err *err)
+int index_begin(struct index *ix, uint64_t session, uint64_t root_id,
+	const struct watch_stamp *stamp, struct err *err)
 {
 	_cleanup_free_ char *part = NULL;
-	struct rec_ack *r;
+	struct rec_begin *r;
 
 	if (!ix->path)
 		return 0;
@@ -282,8 +302,10 @@ int index_begin(struct index *ix, uint64_t session, uint64_t root_id, struct err
 	if (ix->part < 0)
 		return err_errno(err, "create %s", part);
 	r = put(ix, REC_BEGIN, sizeof(*r), NULL);
-	r->applied = session;
-	r->synced = root_id;
+	r->session = session;
+	r->root_id = root_id;
+	r->watch_id = stamp->id;
+	r->watch_cut = stamp->cut;
 	seal(&r->rec);
 	return index_flush(ix, err);
 }
@@ -395,6 +417,11 @@ void index_put_ack(struct index *ix, uint64_t applied, uint64_t synced)
 void index_put_batch(struct index *ix, uint64_t batch, uint64_t at)
 {
 	put_pair(ix, REC_BATCH, batch, at);
+}
+
+void index_put_owed(struct index *ix, uint64_t id)
+{
+	put_pair(ix, REC_OWED, id, 0);
 }
 
 void index_put_end(struct index *ix, uint64_t at)

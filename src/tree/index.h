@@ -10,7 +10,7 @@
  *	struct index ix;
  *	r = index_open(path, resume, &ix, &err);
  *	if (index_dir(&ix, id, &dir)) while (index_next(&dir, &entry)) ...
- *	r = index_begin(&ix, session, &err);
+ *	r = index_begin(&ix, session, root_id, &stamp, &err);
  *	index_put_dir(...); index_put(...) ...; index_put_done(...);
  *	r = index_close(&ix, &err);
  *	r = index_commit(path, &err);		// when the destination said that all is well
@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "tree/tree.h"
+#include "tree/watch.h"
 
 #define INDEX_F_RACY	1u /* may have changed since without showing it: look again */
 #define INDEX_F_SPARSE	4u /* has holes */
@@ -63,6 +64,7 @@ struct index {
 	uint64_t root_id; /* 0: empty */
 	uint64_t pending; /* number of the batch of moves that may not have been applied; 0: none */
 	uint64_t batch;	  /* of the last one at all */
+	struct watch_stamp stamp; /* changes since then are those since the index's pass */
 	/* the journal */
 	int part;
 	struct str buf;
@@ -82,11 +84,15 @@ bool index_at(const struct index *ix, uint64_t at, struct index_entry *ret);
 bool index_name(const struct index *ix, uint64_t id, size_t *pos, struct index_entry *ret,
 	uint64_t *ret_dir);
 size_t index_n_dirs(const struct index *ix);
+size_t index_n_names(const struct index *ix); /* that are no folders' */
 /* Every folder in turn: *pos starts at 0. */
 bool index_each_dir(const struct index *ix, size_t *pos, struct index_dir *ret);
 
 /* The journal. at: offset of the stream after which the destination has it. */
-int index_begin(struct index *ix, uint64_t session, uint64_t root_id, struct err *err) _must_use_;
+int index_begin(struct index *ix, uint64_t session, uint64_t root_id,
+	const struct watch_stamp *stamp, struct err *err) _must_use_;
+/* A folder that the pass owes: it is to be looked at in the next one, whatever changes. */
+void index_put_owed(struct index *ix, uint64_t id);
 void index_put_dir(struct index *ix, uint64_t id);
 void index_put(struct index *ix, const struct index_entry *e, uint64_t at);
 /* Content of the entry being sent: so many blocks of it so far. */

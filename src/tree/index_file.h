@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define INDEX_MAGIC	 UINT64_C(0x31786564492d7877) /* "wx-Idex1" */
+#define INDEX_MAGIC	 UINT64_C(0x32786564492d7877) /* "wx-Idex2" */
 #define INDEX_F_DISTRUST 1u
 
 enum rec_type {
@@ -20,7 +20,8 @@ enum rec_type {
 	REC_ACK,
 	REC_END,
 	REC_BEGIN,
-	REC_BATCH
+	REC_BATCH,
+	REC_OWED
 };
 
 struct rec {
@@ -59,7 +60,12 @@ struct rec_move {
 
 struct rec_ack {
 	struct rec rec;
-	uint64_t applied, synced; /* BEGIN: session, root; END: at; BATCH: number, at */
+	uint64_t applied, synced; /* END: at; BATCH: number, at; OWED: id */
+};
+
+struct rec_begin {
+	struct rec rec;
+	uint64_t session, root_id, watch_id, watch_cut;
 };
 
 struct index_head {
@@ -78,6 +84,9 @@ struct name_slot {
 
 struct index_tail {
 	uint64_t dirs, n_dirs, names, n_names, magic, sum; /* sum of everything before the tail */
+	/* Written anew where nothing else changes; after a crash of the host they mean nothing
+	 * anyway. */
+	uint64_t watch_id, watch_cut, watch_sum;
 };
 
 static inline const char *rec_name(const void *rec, size_t fixed)

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/vec.h"
 #include "tree/digest.h"
+#include "tree/hardlink.h"
 #include "tree/index_file.h"
 
 #define OUT_MAX (256u << 10)
@@ -37,6 +38,8 @@ struct journal {
 	uint64_t session, root_id, applied, synced, trusted, end;
 	uint64_t batches_end; /* moves count once their batch is whole */
 	uint64_t batch, pending;
+	struct watch_stamp stamp;
+	struct idset owed;
 	bool sent;		    /* anything at all */
 	struct part_dir_vec dirs;   /* sorted by id */
 	struct part_move_vec moves; /* by from_dir, from */
@@ -50,6 +53,7 @@ static void journal_done(struct journal *j)
 	part_dir_vec_done(&j->dirs);
 	part_move_vec_done(&j->moves);
 	part_move_vec_done(&j->ins);
+	idset_done(&j->owed);
 }
 
 /* A crash of the host can leave any tail. */
@@ -75,8 +79,11 @@ static void journal_scan(struct journal *j)
 		const struct rec_ack *a = (const struct rec_ack *)rec_at(j, off);
 
 		if (a->rec.type == REC_BEGIN) {
-			j->session = a->applied;
-			j->root_id = a->synced;
+			const struct rec_begin *b = (const struct rec_begin *)a;
+
+			j->session = b->session;
+			j->root_id = b->root_id;
+			j->stamp = (struct watch_stamp){b->watch_id, b->watch_cut};
 		} else if (a->rec.type == REC_ACK) {
 			j->sent = true;
 			j->applied = a->applied;
@@ -149,6 +156,8 @@ static void journal_gather(struct journal *j)
 		} else if (r->type == REC_BATCH) {
 			j->batch = ack->applied;
 			j->pending = ack->synced <= j->trusted ? 0 : ack->applied;
+		} else if (r->type == REC_OWED) {
+			idset_add(&j->owed, ack->applied);
 		}
 	}
 	if (j->dirs.n)
@@ -225,6 +234,7 @@ struct merge {
 	struct dir_slot_vec dirs;
 	struct name_slot_vec names;
 	struct todo_vec todo;
+	struct watch_stamp stamp;
 	bool failed;
 	struct err *err;
 };
@@ -290,6 +300,7 @@ static void out_done(struct merge *m, const struct rec_done *done)
 	struct rec_done d = *done;
 
 	d.rec = (struct rec){REC_DONE, 0, sizeof(d), 0};
+	d.flags |= idset_has(&m->j->owed, d.id) ? INDEX_F_RACY : 0;
 	m->dirs.v[m->dirs.n - 1].done = m->off;
 	out(m, &d, sizeof(d));
 }
@@ -521,6 +532,9 @@ static int out_tail(struct merge *m, const char *path)
 		return err_errno(m->err, "map %s", path);
 	t.sum = digest_u64(p, m->off);
 	munmap(p, m->off);
+	t.watch_id = m->stamp.id;
+	t.watch_cut = m->stamp.cut;
+	t.watch_sum = index_stamp_sum(&m->stamp);
 	out(m, &t, sizeof(t));
 	out_flush(m);
 	return m->failed ? -(int)m->err->code : 0;
@@ -554,6 +568,8 @@ static int replace(const char *path, const struct index *old, const struct journ
 	struct merge m = {.old = old, .j = j, .fd = fd, .err = err};
 	int r;
 
+	if (!distrust) /* of a broken pass it is not known what it has seen */
+		m.stamp = j->stamp;
 	if (fd < 0)
 		return err_errno(err, "create %s", new);
 	r = merge_into(&m, new, distrust);
@@ -566,6 +582,22 @@ static int replace(const char *path, const struct index *old, const struct journ
 	if (r < 0)
 		unlink(new);
 	return r;
+}
+
+/* Nothing changed: only since when. */
+static int renew_stamp(
+	const char *path, size_t size, const struct watch_stamp *stamp, struct err *err)
+{
+	uint64_t v[3] = {stamp->id, stamp->cut, index_stamp_sum(stamp)};
+	_cleanup_close_ int fd = size ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (!size)
+		return 0;
+	if (fd < 0 || pwrite(fd, v, sizeof(v),
+			      (off_t)(size - sizeof(struct index_tail) +
+				      offsetof(struct index_tail, watch_id))) < 0)
+		return err_errno(err, "write %s", path);
+	return 0;
 }
 
 static int remove_part(const char *path, struct err *err)
@@ -590,8 +622,10 @@ static int merge(const char *path, struct journal *j, bool distrust, struct err 
 			&old); /* another tree was sent from there: nothing of the old one counts */
 		old = (struct index){.part = -1, .distrust = true};
 	}
-	if (j->dirs.n || j->batch || old.distrust != distrust)
+	if (j->dirs.n || j->batch || j->owed.n || old.distrust != distrust)
 		r = replace(path, &old, j, distrust, err);
+	else if (!distrust)
+		r = renew_stamp(path, old.size, &j->stamp, err);
 	index_done(&old);
 	return r < 0 ? r : remove_part(path, err);
 }

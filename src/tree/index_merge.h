@@ -8,4 +8,5 @@ int index_merge_broken(
 	const char *path, const struct tree_resume *resume, struct err *err) _must_use_;
 /* Private, of index.c: maps the file alone. */
 int index_map(const char *path, struct index *ix, struct err *err) _must_use_;
+uint64_t index_stamp_sum(const struct watch_stamp *s);
 void index_fill_entry(const unsigned char *map, uint64_t off, struct index_entry *ret);

@@ -19,6 +19,7 @@ void moves_done(struct moves *m)
 {
 	new_name_vec_done(&m->news);
 	idset_done(&m->gone);
+	idset_done(&m->gone_ids);
 	gone_vec_done(&m->gone_dirs);
 	str_done(&m->names);
 	free(m->seen);
@@ -32,6 +33,21 @@ void moves_done(struct moves *m)
 static bool was_seen(const struct moves *m, const struct index_dir *d)
 {
 	return m->seen[d->number / 8] >> (d->number % 8) & 1;
+}
+
+bool moves_is_there(const struct moves *m, const struct index_dir *d)
+{
+	struct index_dir up = *d;
+
+	if (!m->tracked)
+		return was_seen(m, d);
+	while (!was_seen(m, &up)) {
+		if (idset_has(&m->gone_ids, up.id))
+			return false;
+		if (!index_dir(m->ix, up.parent, &up))
+			return true;
+	}
+	return true;
 }
 
 bool moves_see(struct moves *m, const struct index_dir *d)
@@ -58,8 +74,11 @@ void moves_new(struct moves *m, uint64_t id, uint64_t dir, const char *name, boo
 void moves_gone(struct moves *m, const struct index_entry *e)
 {
 	idset_add(&m->gone, e->at);
-	if (S_ISDIR(e->mode))
-		*gone_vec_push(&m->gone_dirs) = e->id;
+	if (!S_ISDIR(e->mode))
+		return;
+	*gone_vec_push(&m->gone_dirs) = e->id;
+	if (m->tracked)
+		idset_add(&m->gone_ids, e->id);
 }
 
 /* Planning */
@@ -131,7 +150,7 @@ static void plan_file(struct moves *m, const struct sender *s, const struct new_
 	while (index_name(m->ix, n->id, &pos, &e, &dir)) {
 		if (!S_ISREG(e.mode) || idset_has(&m->out, e.at) || !index_dir(m->ix, dir, &d))
 			continue;
-		if (!idset_has(&m->gone, e.at) && was_seen(m, &d))
+		if (!idset_has(&m->gone, e.at) && moves_is_there(m, &d))
 			continue;
 		idset_add(&m->out, e.at);
 		plan_move(m, s, n, dir, e.name, e.at);

@@ -39,6 +39,10 @@ struct moves {
 	struct new_name_vec news;
 	struct idset gone;	   /* places in the index of names that are gone */
 	struct gone_vec gone_dirs; /* ids */
+	/* Only what changed is scanned: what was not is where it was, unless it is below a folder
+	 * that is gone. */
+	bool tracked;
+	struct idset gone_ids; /* of folders, where tracked */
 	struct str names;
 	unsigned char *seen;  /* a bit for each folder of the index: the scan met it */
 	struct move_vec v;    /* planned; sorted by to_dir */
@@ -52,6 +56,8 @@ void moves_init(struct moves *m, const struct index *ix);
 void moves_done(struct moves *m);
 /* For the scan. moves_see: false if the folder was met before. */
 bool moves_see(struct moves *m, const struct index_dir *d);
+/* Is that folder of the index still there after the scan? */
+bool moves_is_there(const struct moves *m, const struct index_dir *d);
 void moves_new(struct moves *m, uint64_t id, uint64_t dir, const char *name, bool is_dir);
 void moves_gone(struct moves *m, const struct index_entry *e);
 /* Decides, and sends the batch. */

@@ -1,15 +1,21 @@
-#include "tree/sender.h"
+#include "tree/scan.h"
 
 #include "base/alloc.h"
 #include "base/cancel.h"
 
-struct scan {
-	struct sender *s;
-	struct walk w;
-	struct list list;
-	struct id_vec todo, *ret;
-	uint64_t entries;
-};
+void scan_init(struct scan *sc, struct sender *s, struct id_vec *ret)
+{
+	*sc = (struct scan){.s = s, .ret = ret};
+	walk_init(&sc->w, s->root, true);
+}
+
+void scan_done(struct scan *sc)
+{
+	walk_done(&sc->w);
+	list_done(&sc->list);
+	id_vec_done(&sc->todo);
+	idset_done(&sc->done);
+}
 
 static bool same_inode(const struct list_item *i, const struct index_entry *old)
 {
@@ -39,7 +45,8 @@ static bool meet_dir(
 	}
 	if (!moves_see(&s->moves, &d))
 		return false;
-	*id_vec_push(&sc->todo) = i->id;
+	if (!sc->tracked || d.ctime != i->ctime || d.flags & INDEX_F_RACY)
+		*id_vec_push(&sc->todo) = i->id;
 	if (same)
 		return true;
 	places_put(&s->places, i->id, here, name);
@@ -86,15 +93,15 @@ static int scan_names(
 	return r;
 }
 
-static int scan_dir(struct scan *sc, uint64_t id, struct err *err)
+int scan_dir(struct scan *sc, uint64_t id, struct err *err)
 {
 	_cleanup_(diff_done) struct diff d = {0};
 	bool dirty;
 	struct stat st;
-	int fd = walk_fd(&sc->w, err), r;
+	int fd, r;
 
-	if (fd == -ERR_NOT_FOUND)
-		return sender_changed(sc->s, NULL, "vanished", err);
+	sender_go(sc->s, &sc->w, id);
+	fd = walk_fd(&sc->w, err);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
@@ -111,25 +118,26 @@ static int scan_dir(struct scan *sc, uint64_t id, struct err *err)
 
 int scan_tree(struct sender *s, struct id_vec *ret, struct err *err)
 {
-	struct scan sc = {.s = s, .ret = ret};
 	struct index_dir root;
+	struct scan sc;
 	int r = 0;
 
-	walk_init(&sc.w, s->root, true);
+	scan_init(&sc, s, ret);
 	if (index_dir(&s->ix, s->w.root_id, &root))
 		(void)moves_see(&s->moves, &root);
 	*id_vec_push(&sc.todo) = s->w.root_id;
 	while (r >= 0 && sc.todo.n) {
 		uint64_t id = sc.todo.v[--sc.todo.n];
 
-		sender_go(s, &sc.w, id);
 		r = scan_dir(&sc, id, err);
+		if (r == -ERR_NOT_FOUND) {
+			sender_owe(s, id);
+			r = sender_changed(s, NULL, "vanished", err);
+		}
 		if (r >= 0) /* a long walk that finds nothing must not look like a dead source */
 			r = stream_flush(s->s, err);
 	}
 	s->res->entries = sc.entries;
-	walk_done(&sc.w);
-	list_done(&sc.list);
-	id_vec_done(&sc.todo);
+	scan_done(&sc);
 	return r;
 }

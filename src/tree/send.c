@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "tree/sender.h"
 
 #define RACY_NSEC INT64_C(2000000000)
@@ -140,6 +141,17 @@ size_t sender_go(const struct sender *s, struct walk *w, uint64_t dir)
 	return common;
 }
 
+/* A folder that is not in the index is found again through the one that it was in. */
+void sender_owe(struct sender *s, uint64_t id)
+{
+	const struct place *p;
+	struct index_dir d;
+
+	while (!index_dir(&s->ix, id, &d) && (p = places_find(&s->places, id)))
+		id = p->parent;
+	index_put_owed(&s->ix, id);
+}
+
 /* The stream */
 
 uint64_t sender_offset(const struct sender *s)
@@ -204,6 +216,7 @@ static int visit_one(struct sender *s, uint64_t id, struct id_vec *todo, struct 
 	r = walk_fd(&s->w, err);
 	if (r == -ERR_NOT_FOUND) { /* its parent shows it, now or in the next pass */
 		s->res->vanished++;
+		sender_owe(s, id);
 		return sender_changed(s, NULL, "vanished", err);
 	}
 	if (r >= 0)
@@ -251,6 +264,17 @@ static void add_root(const struct sender *s, struct id_vec *dirty)
 	*id_vec_push(dirty) = s->w.root_id;
 }
 
+/* Where the destination may be ahead of the index, what changed since is not all. */
+static int find_changes(struct sender *s, struct id_vec *dirty, struct err *err)
+{
+	int r = 0;
+
+	if (s->changes.known && !s->ix.distrust && !s->ix.pending)
+		r = scan_changes(s, dirty, err);
+	s->res->tracked = r > 0;
+	return r ? r : scan_tree(s, dirty, err);
+}
+
 static int send_pass(struct sender *s, struct err *err)
 {
 	_cleanup_(id_vec_done) struct id_vec dirty = {0};
@@ -262,7 +286,7 @@ static int send_pass(struct sender *s, struct err *err)
 	} else {
 		r = moves_resend(s, err);
 		if (r >= 0)
-			r = scan_tree(s, &dirty, err);
+			r = find_changes(s, &dirty, err);
 		if (r >= 0)
 			r = moves_send(&s->moves, s, err);
 		if (r >= 0 && (s->moves.v.n || s->ix.pending))
@@ -296,10 +320,28 @@ static int settle(struct sender *s, struct err *err)
 	return 0;
 }
 
+/* Before anything is read: what changes from here on belongs to the next pass. */
+static int take_changes(struct sender *s, struct err *err)
+{
+	struct err e = ERR_INIT;
+	int r;
+
+	if (!s->a->watch)
+		return 0;
+	r = watch_take(s->a->watch, s->root, &s->ix.stamp, &s->changes, &e);
+	if (r == -ERR_CANCELLED)
+		return err_copy(err, &e);
+	if (r < 0)
+		log_warning("%s: this pass looks at everything", e.text);
+	return 0;
+}
+
 static int start(struct sender *s, struct err *err)
 {
 	int r = index_open(s->a->index_path, s->a->resume, &s->ix, err);
 
+	if (r >= 0)
+		r = take_changes(s, err);
 	if (r < 0)
 		return r;
 	s->use_index = s->ix.root_id && s->ix.root_id == s->w.root_id;
@@ -313,7 +355,7 @@ static int start(struct sender *s, struct err *err)
 	s->last_inode = s->session;
 	r = settle(s, err);
 	if (r >= 0)
-		r = index_begin(&s->ix, s->session, s->w.root_id, err);
+		r = index_begin(&s->ix, s->session, s->w.root_id, &s->changes.now, err);
 	s->applied = s->synced = s->s->n_written;
 	return r;
 }
@@ -345,6 +387,7 @@ int tree_send(const struct tree_send_args *a, struct stream *stream, struct tree
 	idset_done(&s.killed);
 	places_done(&s.places);
 	idset_done(&s.fresh);
+	watch_changes_done(&s.changes);
 	moves_done(&s.moves);
 	index_done(&s.ix);
 	close(s.root);

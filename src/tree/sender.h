@@ -1,5 +1,5 @@
 /*
- * The state of one pass on the source; private to send.c, visit.c and scan.c.
+ * The state of one pass on the source; private to send.c, visit.c, scan.c and tracked.c.
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "tree/moves.h"
 #include "tree/tree.h"
 #include "tree/walk.h"
+#include "tree/watch.h"
 
 #define SEND_BATCH (256u << 10)
 
@@ -53,6 +54,7 @@ struct sender {
 	struct idset
 		fresh; /* folders that were made in this pass: the index says nothing of them */
 	struct moves moves;
+	struct watch_changes changes; /* since the pass that the index is of */
 	struct hardlinks links;
 	struct idset
 		killed; /* places in the index whose names the destination has lost in this pass */
@@ -77,5 +79,10 @@ char *sender_path(const struct sender *s, uint64_t dir, const char *name);
 
 /* Which folders differ from the index, in the order of the tree; what moved goes to s->moves. */
 int scan_tree(struct sender *s, struct id_vec *ret, struct err *err) _must_use_;
+/* The same of a tree whose changes are known, without looking at anything else. 0: they do not fit
+ * the index, walk; otherwise 1. */
+int scan_changes(struct sender *s, struct id_vec *ret, struct err *err) _must_use_;
+/* Folder id could not be looked into: the next pass has to, whatever happens until then. */
+void sender_owe(struct sender *s, uint64_t id);
 /* Makes the destination's copy of the current folder of w equal; its new folders go to ret_new. */
 int visit_dir(struct sender *s, struct id_vec *ret_new, struct err *err) _must_use_;

@@ -29,6 +29,7 @@ struct tree_result {
 	uint64_t sent;	    /* entries whose operation was sent in this pass */
 	uint64_t bytes;	    /* file content sent */
 	uint64_t deleted;   /* entries removed in this pass */
+	bool tracked;	    /* no walk: only what has changed was looked at */
 	uint64_t vanished;  /* gone between listing and reading: ordinary in a live pass */
 	char **unsupported; /* "srv/x: immutable flag: xfs pool 'p' can't hold it" */
 	uint64_t n_unsupported;
@@ -42,6 +43,8 @@ struct tree_resume {
 	uint64_t session, offset;
 };
 
+struct watch;
+
 struct tree_send_args {
 	int rootfd; /* the tree; stays the caller's */
 	const char
@@ -52,6 +55,9 @@ struct tree_send_args {
 	uint64_t total_hint; /* bytes, for progress; 0: not known */
 	struct progress *progress;
 	const struct tree_resume *resume; /* NULL: not known */
+	/* Change tracking (watch.h) that was armed before the first pass; NULL: every pass walks.
+	 */
+	struct watch *watch;
 	/* When the tree became still, in ns since 1970, where it is a snapshot; 0: now. */
 	uint64_t still_since;
 };

@@ -29,6 +29,19 @@ send() {
 	"$BUILD/tests/tree/treecp" local "$work/$from" "$work/$to" "$keep/index" "$keep/state" quiet "$@"
 }
 
+# watched FROM TO OPTION...: the same from a tracked source.
+watched() {
+	local from=$1 to=$2
+	shift 2
+	send "$from" "$to" "watch=$work/keep/${to//\//.}" "$@"
+}
+export WHERRY_WATCH=${WHERRY_WATCH:-$BUILD/src/daemon/wherry-watch}
+
+# unwatch TO: ends it.
+unwatch() {
+	"$BUILD/tests/tree/treecp" unwatch "$work/keep/${1//\//.}"
+}
+
 # forget TO: the next pass is a first one.
 forget() {
 	rm -rf "$work/keep/${1//\//.}"

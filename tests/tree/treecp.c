@@ -7,7 +7,11 @@
  *
  * Options: final, commit, map=..., from-map=..., to-map=... ("b:0:100000:65536", may be repeated),
  * cut=BYTES (local: the stream breaks there), resume (local: ask the destination what it holds),
- * quiet.
+ * watch=FOLDER (track changes, by a process found or started there; WHERRY_WATCH names the
+ * program), bounded (a watch with a small queue), tracked (fail unless this pass was), quiet.
+ *
+ *	treecp watch DIR FOLDER [bounded]	(arms it, before there is an index)
+ *	treecp unwatch FOLDER
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,9 +31,11 @@
 #include "tree/index.h"
 #include "tree/names.h"
 #include "tree/tree.h"
+#include "tree/watch.h"
 
 struct options {
-	bool final, commit, resume, quiet;
+	bool final, commit, resume, quiet, bounded, tracked;
+	const char *watch;
 	uint64_t cut;
 	struct idmap from, to;
 };
@@ -65,6 +71,12 @@ static struct options parse(char **argv)
 			o.resume = true;
 		else if (str_eq(*argv, "quiet"))
 			o.quiet = true;
+		else if (str_eq(*argv, "bounded"))
+			o.bounded = true;
+		else if (str_eq(*argv, "tracked"))
+			o.tracked = true;
+		else if (str_starts(*argv, "watch="))
+			o.watch = *argv + 6;
 		else if (str_starts(*argv, "map=") || str_starts(*argv, "from-map="))
 			add_map(&o.from, strchr(*argv, '=') + 1);
 		else if (str_starts(*argv, "to-map="))
@@ -90,12 +102,25 @@ static void print(const char *who, const struct tree_result *r, const struct opt
 	if (!o->quiet)
 		fprintf(stderr,
 			"%s: entries=%llu sent=%llu bytes=%llu deleted=%llu vanished=%llu "
-			"unsupported=%llu\n",
+			"unsupported=%llu tracked=%d\n",
 			who, (unsigned long long)r->entries, (unsigned long long)r->sent,
 			(unsigned long long)r->bytes, (unsigned long long)r->deleted,
-			(unsigned long long)r->vanished, (unsigned long long)r->n_unsupported);
+			(unsigned long long)r->vanished, (unsigned long long)r->n_unsupported,
+			(int)r->tracked);
 	for (size_t i = 0; i < strv_len(r->unsupported); i++)
 		fprintf(stderr, "unsupported: %s\n", r->unsupported[i]);
+}
+
+static struct watch *watch_for(int rootfd, const struct options *o)
+{
+	const char *program = getenv("WHERRY_WATCH");
+	struct watch *w = NULL;
+	struct err err = ERR_INIT;
+
+	if (watch_attach(program ? program : "wherry-watch", o->watch, "tree", rootfd,
+		    o->bounded ? WATCH_BOUNDED : 0, &w, &err) < 0)
+		die("watch", &err);
+	return w;
 }
 
 static int send_tree(const char *dir, const char *index, struct stream *s,
@@ -106,13 +131,18 @@ static int send_tree(const char *dir, const char *index, struct stream *s,
 		.idmap = &o->from,
 		.final = o->final,
 		.resume = resume};
+	_cleanup_watch_ struct watch *w = o->watch ? watch_for(a.rootfd, o) : NULL;
 	struct tree_result res = {0};
-	int r = tree_send(&a, s, &res, err);
+	int r;
 
+	a.watch = w;
+	r = tree_send(&a, s, &res, err);
 	if (r >= 0)
 		r = stream_end(s, err);
 	if (r >= 0)
 		print("send", &res, o);
+	if (r >= 0 && o->tracked && !res.tracked)
+		r = err_set(err, ERR_STATE, "this pass was not tracked");
 	tree_result_done(&res);
 	close(a.rootfd);
 	return r;
@@ -342,6 +372,15 @@ int main(int argc, char **argv)
 
 	if (argc >= 6 && str_eq(argv[1], "local"))
 		return main_local(argv + 2);
+	if (argc >= 4 && str_eq(argv[1], "watch")) {
+		o = (struct options){.watch = argv[3], .bounded = argc > 4};
+		watch_free(watch_for(open_dir(argv[2]), &o));
+		return 0;
+	}
+	if (argc >= 3 && str_eq(argv[1], "unwatch")) {
+		watch_end(argv[2], "tree");
+		return 0;
+	}
 	if (argc >= 4 && str_eq(argv[1], "verify"))
 		return main_verify(argv + 2);
 	if (argc < 4) {
