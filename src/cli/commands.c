@@ -5,7 +5,7 @@
 #include "cli/output.h"
 
 const struct command *const command_tables[] = {
-	cmd_ct, cmd_send, cmd_migrate, cmd_key, cmd_receive, cmd_pool, cmd_job, cmd_node, NULL};
+	cmd_ct, cmd_send, cmd_migrate, cmd_key, cmd_receive, cmd_pool, cmd_job, cmd_vz6, cmd_node, NULL};
 
 const struct group command_groups[] = {
 	{"ct", "containers: list, create, run, send"},
@@ -20,6 +20,7 @@ const struct group command_groups[] = {
 	{"migration authorized-keys", "who may send containers to this node"},
 	{"pool", "the folders where containers live"},
 	{"job", "what runs and what ran"},
+	{"vz6", "containers of OpenVZ: what becomes of them"},
 	{NULL, NULL},
 };
 

@@ -1,0 +1,129 @@
+/*
+ * vz6: containers of OpenVZ. Converting a configuration needs no daemon: an OpenVZ node has none.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/proc.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "convert/convert.h"
+#include "convert/files.h"
+#include "convert/report.h"
+
+static const struct operand config_operands[] = {{"CTID|FILE", "ct", OPTION_WORD, 0}, {NULL}};
+
+static const struct option_spec config_options[] = {
+	{"strict", 0, OPTION_FLAG, "strict", NULL,
+		"fail if a limit is not kept or a line not understood"},
+	{"global", 0, OPTION_PATH, "global", "FILE",
+		"the node's vz.conf, which holds where the container's file says nothing"},
+	{"as-id", 0, OPTION_WORD, "as_id", "ID", "what it is to be called"},
+	{"netif-type", 0, OPTION_WORD, "netif_type", "TYPE",
+		"what venet becomes: bridge or routed; default bridge"},
+	{"netif-name", 0, OPTION_WORD, "netif_name", "NAME",
+		"what that interface is called; default eth0"},
+	{"netif-hwaddr", 0, OPTION_WORD, "netif_hwaddr", "MAC", "of that interface"},
+	{"bridge-link", 0, OPTION_WORD, "bridge_link", "BRIDGE",
+		"for interfaces that were in none; default lxcbr0"},
+	{"source-cpus", 0, OPTION_NUMBER, "source_cpus", "N",
+		"processors of the OpenVZ node, for limits in percent of all of them"},
+	{"unprivileged", 'u', OPTION_FLAG, "unprivileged", NULL,
+		"give it a range of user ids of its own"},
+	{NULL},
+};
+
+static int read_options(const json_t *args, struct convert_options *o, struct err *err)
+{
+	const char *type = json_get_str(args, "netif_type"), *as_id = json_get_str(args, "as_id");
+
+	*o = (struct convert_options){
+		.name = as_id ? as_id : o->name,
+		.routed = type && strcmp(type, "routed") == 0,
+		.netif_name = json_get_str(args, "netif_name"),
+		.netif_hwaddr = json_get_str(args, "netif_hwaddr"),
+		.bridge = json_get_str(args, "bridge_link"),
+		.cpus = (uint32_t)MIN(json_get_u64(args, "source_cpus", 0), (uint64_t)CPU_MAX),
+		.unprivileged = json_get_bool(args, "unprivileged", false),
+	};
+	if (type && !o->routed && strcmp(type, "bridge") != 0)
+		return err_set(
+			err, ERR_INVALID, "--netif-type is bridge or routed, not \"%.32s\"", type);
+	if (o->netif_name && !netif_name_ok(o->netif_name))
+		return err_set(
+			err, ERR_INVALID, "\"%.32s\" is not a name of an interface", o->netif_name);
+	if (o->bridge && !netif_name_ok(o->bridge))
+		return err_set(err, ERR_INVALID, "\"%.32s\" is not a name of a bridge", o->bridge);
+	if (o->netif_hwaddr && !netif_hwaddr_ok(o->netif_hwaddr))
+		return err_set(
+			err, ERR_INVALID, "\"%.32s\" is not a hardware address", o->netif_hwaddr);
+	return 0;
+}
+
+static void show(struct cli *cli, const struct conversion *c)
+{
+	if (cli->json) {
+		_cleanup_json_ json_t *v = report_json(c);
+
+		output_json_result(cli, v);
+	} else {
+		_cleanup_free_ char *text = report_text(c);
+
+		fputs(text, stdout);
+	}
+}
+
+static int config_run(struct cli *cli, const struct command *cmd, json_t *args, struct err *err)
+{
+	_cleanup_(ve_files_done) struct ve_files files = {0};
+	_cleanup_conversion_ struct conversion *c = NULL;
+	struct convert_options o = {0};
+	size_t lost;
+	int r = ve_files_load(json_get_str(args, "ct"), json_get_str(args, "global"), &files, err);
+
+	if (r < 0)
+		return r;
+	o.name = files.name;
+	r = read_options(args, &o, err);
+	if (r < 0)
+		return r;
+	r = convert_config(&files.source, &o, &c, err);
+	if (r < 0)
+		return err_prefix(err, "%s", files.path);
+	show(cli, c);
+	lost = conversion_lost(c);
+	if (lost && json_get_bool(args, "strict", false))
+		return err_set(err, ERR_UNSUPPORTED,
+			"%s: %zu of its lines have a limit that would not be kept, or are not "
+			"understood",
+			files.path, lost);
+	return 0;
+}
+
+/* The tool of vpsAdminOS has its manual inside. */
+static int man_run(struct cli *cli, const struct command *cmd, json_t *args, struct err *err)
+{
+	const char *argv[] = {"man", "wherry-vz6", NULL};
+	struct proc p = PROC_INIT;
+	int r;
+
+	p.argv = argv;
+	p.fd_in = STDIN_FILENO;
+	p.fd_out = STDOUT_FILENO;
+	p.fd_err = STDERR_FILENO;
+	r = proc_spawn(&p, err);
+	if (r >= 0)
+		r = proc_wait(&p, CLOCK_NEVER, NULL, err);
+	proc_done(&p);
+	return r;
+}
+
+const struct command cmd_vz6[] = {
+	{"vz6 config", NULL, config_operands, config_options,
+		"show what a configuration of OpenVZ becomes, and what is lost", NULL, config_run,
+		NULL, COMMAND_ANYONE},
+	{"man", NULL, NULL, NULL, "show the manual of the vz6 commands", NULL, man_run, NULL,
+		COMMAND_ANYONE},
+	COMMANDS_END,
+};
