@@ -141,3 +141,12 @@ enum handoff_answer handoff_destination(bool has_record, enum transfer_phase pha
 	}
 	return ANSWER_ERROR;
 }
+
+enum handoff_answer handoff_define(enum transfer_phase phase, uint64_t have, uint64_t revision)
+{
+	enum handoff_peer state = handoff_destination_state(true, phase);
+
+	if (revision <= have)
+		return ANSWER_STATE;
+	return state == PEER_STAGED || state == PEER_PREPARED ? ANSWER_DEFINE : ANSWER_ERROR;
+}

@@ -74,11 +74,16 @@ enum handoff_answer {
 		     */
 	ANSWER_CANCEL, /* write cancelled (the promise), then remove what was staged */
 	ANSWER_ERROR,  /* out of order: nothing changes */
+	ANSWER_DEFINE, /* write the configuration that came; what was prepared isn't any more */
 };
 
 /* has_record: the token is known here. epoch: of the commit message; must be the one that the
  * transfer began with. */
 enum handoff_answer handoff_destination(bool has_record, enum transfer_phase phase,
 	uint64_t record_epoch, enum handoff_message msg, uint64_t epoch);
+/* The configuration, told (again) by a skel line of that revision; the record holds the revision
+ * have. The source counts them up durably before each is sent, so a lower one is late, and the same
+ * is a repetition. */
+enum handoff_answer handoff_define(enum transfer_phase phase, uint64_t have, uint64_t revision);
 /* The state to report for a durable phase. */
 enum handoff_peer handoff_destination_state(bool has_record, enum transfer_phase phase);

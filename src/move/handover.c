@@ -9,6 +9,7 @@
 #include "move/announce.h"
 #include "move/pass.h"
 #include "move/reserve.h"
+#include "move/skel.h"
 #include "node/job.h"
 #include "node/journal.h"
 #include "runtime/runtime.h"
@@ -83,7 +84,9 @@ static int do_stop(struct handover *x, struct err *err)
 	if (r < 0)
 		return r;
 	x->h.stopped = true;
-	return fault_point("handover.stopped", err);
+	r = fault_point("handover.stopped", err);
+	/* Somebody may have written it while it stopped. */
+	return r < 0 ? r : skel_refresh(s, err);
 }
 
 static int do_delta(struct handover *x, struct err *err)
@@ -133,7 +136,9 @@ static int prepare_once(struct handover *x, json_t **ret_answer, json_t **ret_ou
 
 	if (r >= 0)
 		r = verb_send_line(x->channel,
-			json_pack("{s:{s:o}}", "prepare", "volumes", pass_snapshots(x->s)), err);
+			json_pack("{s:{s:o,s:I}}", "prepare", "volumes", pass_snapshots(x->s),
+				"revision", (json_int_t)skel_revision(x->s)),
+			err);
 	if (r >= 0 && x->still && !*ret_ours) {
 		r = pass_digests(x->s, ret_ours, err);
 		if (r < 0)

@@ -64,22 +64,6 @@ static int serve_skel(struct receiving *r, char *const *words, json_t **ret, str
 	return res < 0 ? res : staging_run(r, words[0], line, ret, err);
 }
 
-static int find_and_lock(struct receiving *r, const char *id, struct err *err)
-{
-	char token[41];
-	int res = receiving_find(r, id, err);
-
-	if (res >= 0)
-		res = receiving_lock(r, err);
-	if (res < 0)
-		return res;
-	/* Read again: it may have changed while we waited for the lock. */
-	snprintf(token, sizeof(token), "%s", r->t->token);
-	transfer_free(r->t);
-	r->t = NULL;
-	return receiving_find(r, token, err);
-}
-
 static int serve_data(
 	struct receiving *r, char *const *words, bool base, json_t **ret, struct err *err)
 {
@@ -87,7 +71,7 @@ static int serve_data(
 	int res = intake_parse(words + 1, base, &in, err);
 
 	if (res >= 0)
-		res = find_and_lock(r, words[0], err);
+		res = receiving_find_locked(r, words[0], err);
 	return res < 0 ? res : intake_run(r, &in, ret, err);
 }
 
@@ -128,7 +112,7 @@ static int serve_status(struct receiving *r, char *const *words, json_t **ret, s
 
 static int serve_cancel(struct receiving *r, char *const *words, json_t **ret, struct err *err)
 {
-	int res = find_and_lock(r, words[0], err);
+	int res = receiving_find_locked(r, words[0], err);
 
 	if (res == -ERR_NOT_FOUND) {
 		/* Nothing was ever made for it here. */
@@ -157,7 +141,7 @@ static int serve_cancel(struct receiving *r, char *const *words, json_t **ret, s
 
 static int serve_cleanup(struct receiving *r, char *const *words, json_t **ret, struct err *err)
 {
-	int res = find_and_lock(r, words[0], err);
+	int res = receiving_find_locked(r, words[0], err);
 
 	if (res < 0)
 		return res;

@@ -55,6 +55,21 @@ int receiving_lock(struct receiving *r, struct err *err)
 	}
 }
 
+int receiving_find_locked(struct receiving *r, const char *id, struct err *err)
+{
+	char token[41];
+	int res = r->t ? 0 : receiving_find(r, id, err);
+
+	if (res >= 0)
+		res = receiving_lock(r, err);
+	if (res < 0)
+		return res;
+	snprintf(token, sizeof(token), "%s", r->t->token);
+	transfer_free(r->t);
+	r->t = NULL;
+	return receiving_find(r, token, err);
+}
+
 int receiving_model(struct receiving *r, struct container **ret, struct err *err)
 {
 	int res = container_from_json(json_object_get(r->t->facts, "ct"), ret, err);

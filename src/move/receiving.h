@@ -28,6 +28,8 @@ int receiving_find(struct receiving *r, const char *id, struct err *err) _must_u
 /* Takes the container's lock; a worker of the same transfer that still holds it (a link that died)
  * is stopped first. */
 int receiving_lock(struct receiving *r, struct err *err) _must_use_;
+/* Both, and finds it anew under the lock: it may have changed while we waited. */
+int receiving_find_locked(struct receiving *r, const char *id, struct err *err) _must_use_;
 /* The container's model, as it was accepted by skel, and the pool. */
 int receiving_model(struct receiving *r, struct container **ret, struct err *err) _must_use_;
 int receiving_pool(struct receiving *r, struct err *err) _must_use_;

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "move/pass.h"
+#include "move/skel.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
 
@@ -132,111 +133,16 @@ int reserve_record(struct sending *s, struct err *err)
 	return r < 0 ? r : transfer_insert(s->m->st, s->t, err);
 }
 
-static json_t *volumes_json(struct sending *s)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < s->vols.n; i++) {
-		const json_t *f = sending_volume(s, s->vols.v[i]->name);
-		json_t *v = json_object();
-
-		json_put_str(v, "name", s->vols.v[i]->name);
-		json_put_str(v, "driver", s->vols.v[i]->driver->name);
-		json_put_u64(v, "bytes", json_get_u64(f, "bytes", 0));
-		json_put_u64(v, "inodes", json_get_u64(f, "inodes", 0));
-		json_put_bool(v, "native", volume_can(s->vols.v[i], STORAGE_INCREMENTAL));
-		json_array_append_new(a, v);
-	}
-	return a;
-}
-
-static json_t *refused_json(const struct container *c)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < c->refused.n; i++)
-		json_array_append_new(
-			a, json_pack("[s,s,s]", c->refused.v[i].key, c->refused.v[i].value,
-				   c->refused.v[i].reason ? c->refused.v[i].reason : ""));
-	return a;
-}
-
-/* Two containers must not answer to one address. */
-static void drop_hwaddrs(json_t *netifs)
-{
-	json_t *n;
-	size_t i;
-
-	json_array_foreach(netifs, i, n) json_object_del(n, "hwaddr");
-}
-
-static json_t *skel_json(struct sending *s)
-{
-	json_t *o = json_object(), *ct = container_json(s->c);
-
-	json_put_str(ct, "name", s->t->peer_ct);
-	if (!s->o.network)
-		json_object_set_new(ct, "netifs", json_array());
-	if (s->o.clone)
-		drop_hwaddrs(json_object_get(ct, "netifs"));
-	json_put_u64(o, "protocol", VERB_PROTOCOL);
-	json_put_str(o, "version", WHERRY_VERSION);
-	json_put_str(o, "token", s->t->token);
-	json_put_str(o, "source", state_node_id(s->m->st));
-	json_put_u64(o, "epoch", s->t->epoch);
-	json_put_str(o, "pool", s->o.to_pool);
-	json_put_str(o, "passphrase", s->o.passphrase);
-	json_put_bool(o, "clone", s->o.clone);
-	json_object_set_new(o, "ct", ct);
-	json_object_set_new(o, "refused", refused_json(s->c));
-	json_object_set_new(o, "volumes", volumes_json(s));
-	return o;
-}
-
-static int take_methods(struct sending *s, const json_t *answer, struct err *err)
-{
-	const json_t *list = json_object_get(answer, "volumes"), *v;
-	size_t i, known = 0;
-
-	json_array_foreach(list, i, v)
-	{
-		const char *name = json_get_str(v, "name"), *method = json_get_str(v, "method");
-
-		for (size_t k = 0; name && method && k < s->vols.n; k++)
-			if (!strcmp(s->vols.v[k]->name, name) &&
-				(!strcmp(method, "tree") ||
-					!strcmp(method, s->vols.v[k]->driver->name))) {
-				json_put_str(sending_volume(s, name), "method", method);
-				known++;
-			}
-	}
-	if (known != s->vols.n)
-		return err_set(err, ERR_PROTOCOL,
-			"%s did not say how each volume of '%s' is to be sent", s->t->peer,
-			s->t->ct);
-	return 0;
-}
-
 int reserve_run(struct sending *s, struct err *err)
 {
-	const char *const words[] = {"receive", "skel", s->o.to_pool ? s->o.to_pool : "-", NULL};
-	_cleanup_json_ json_t *answer = NULL, *input = NULL;
-	int r;
+	int r = runtime_guard(s->t->ct, true, err);
 
-	r = runtime_guard(s->t->ct, true, err);
 	if (r >= 0)
 		r = fault_point("reserve.guarded", err);
+	if (r >= 0)
+		r = skel_tell(s, err);
 	if (r < 0)
 		return r;
-	input = skel_json(s);
-	r = peer_call(s->peer, words, input, &answer, err);
-	if (r >= 0)
-		r = fault_point("reserve.answered", err);
-	if (r >= 0)
-		r = take_methods(s, answer, err);
-	if (r < 0)
-		return r;
-	json_put_str(s->t->facts, "peer_pool", json_get_str(answer, "pool"));
 	s->t->phase = TRANSFER_CONFIG;
 	return transfer_save(s->m->st, s->t, err);
 }

@@ -11,6 +11,7 @@
 #include "move/pass.h"
 #include "move/reserve.h"
 #include "move/retire.h"
+#include "move/skel.h"
 #include "runtime/runtime.h"
 
 #define PASS_PATIENCE	(60 * USEC_PER_SEC)
@@ -47,7 +48,9 @@ static int step_sync(void *ctx, struct err *err)
 	int r;
 
 	sending_phase(s, "sync", 0);
-	r = pass_run(s, &p, err);
+	r = skel_refresh(s, err);
+	if (r >= 0)
+		r = pass_run(s, &p, err);
 	sending_phase_end(s);
 	return r < 0 ? r : transfer_set_phase(s->m->st, s->t, TRANSFER_INCREMENTAL, err);
 }
@@ -56,7 +59,10 @@ static int step_state(void *ctx, struct err *err)
 {
 	struct sending *s = ctx;
 	enum handover_outcome outcome;
+	int r = skel_refresh(s, err);
 
+	if (r < 0)
+		return r;
 	if (sending_is_clone(s))
 		return handover_clone(s, err);
 	return handover_run(s, COMMIT_PATIENCE, false, &outcome, err);
@@ -175,10 +181,41 @@ int send_sync(struct move_ctx *m, const char *ct, const struct send_opts *o, jso
 	return one_step(m, ct, o, "sync", TRANSFER_BASE, TRANSFER_INCREMENTAL, ret, err);
 }
 
+static int another_kind(const struct sending *s, struct err *err)
+{
+	const char *ct = s->t->ct, *peer = s->t->peer;
+
+	if (sending_is_clone(s))
+		return err_set(err, ERR_STATE,
+			"container '%s' is being copied to %s, not moved: go on with `wherry ct "
+			"send --clone %s %s`, or `wherry ct send cancel %s`",
+			ct, peer, ct, peer, ct);
+	return err_set(err, ERR_STATE,
+		"container '%s' is being moved to %s, not copied: go on with `wherry ct send %s "
+		"%s`, or `wherry ct send cancel %s`",
+		ct, peer, ct, peer, ct);
+}
+
+/* Move or copy? What a one-shot send has begun as, it stays. In steps it is the state step that
+ * says it, each time it is tried; the destination is then told of the addresses that a copy has
+ * not. */
+static int note_clone(struct sending *s, const struct send_opts *o, struct err *err)
+{
+	if (!json_get_bool(s->t->opts, "now", false))
+		s->o.clone = o->clone;
+	else if (o->clone && !s->o.clone)
+		return another_kind(s, err);
+	json_put_bool(s->t->opts, "clone", s->o.clone);
+	return 0;
+}
+
 /* Options of the state step override what was said at config, and later steps see them. */
 static int note_state_opts(struct sending *s, const struct send_opts *o, struct err *err)
 {
-	json_put_bool(s->t->opts, "clone", s->o.clone);
+	int r = note_clone(s, o, err);
+
+	if (r < 0)
+		return r;
 	json_put_bool(s->t->opts, "start", o->start && json_get_bool(s->t->opts, "start", true));
 	s->o.consistent = o->consistent && json_get_bool(s->t->opts, "consistent", true);
 	s->o.restart = o->restart && json_get_bool(s->t->opts, "restart", true);
@@ -425,6 +462,8 @@ static int reopen(struct move_ctx *m, const char *ct, const struct send_opts *o,
 			"`wherry ct send cancel %s`",
 			ct, s->t->peer, next, ct);
 	}
+	if (o->clone != s->o.clone)
+		return another_kind(s, err);
 	*ret = TAKE_PTR(s);
 	return 0;
 }

@@ -11,7 +11,7 @@ static void adopt_opts(struct sending *s)
 {
 	const json_t *o = s->t->opts;
 
-	s->o.clone = s->o.clone || json_get_bool(o, "clone", false);
+	s->o.clone = json_get_bool(o, "clone", false);
 	s->o.network = json_get_bool(o, "network", true);
 	s->o.snapshots = json_get_bool(o, "snapshots", true);
 	if (!s->o.bwlimit)
@@ -87,6 +87,14 @@ int sending_load(struct sending *s, struct err *err)
 		return r;
 	r = places_volumes(s->c, &s->vols, err);
 	return r < 0 ? r : check_same_volumes(s, err);
+}
+
+int sending_reload(struct sending *s, struct err *err)
+{
+	container_free(s->c);
+	s->c = NULL;
+	volume_vec_free(&s->vols);
+	return sending_load(s, err);
 }
 
 void sending_free(struct sending *s)

@@ -37,6 +37,9 @@ int sending_limits(struct sending *s,
 	struct err *err) _must_use_; /* sets up rate and bwlimit by o and the configuration */
 /* The container and its volumes; not needed for what only looks at the record. */
 int sending_load(struct sending *s, struct err *err) _must_use_;
+/* The same anew: its configuration may have changed. Nothing that was read of it before is valid.
+ */
+int sending_reload(struct sending *s, struct err *err) _must_use_;
 void sending_free(struct sending *s);
 void sending_freep(struct sending **s);
 #define _cleanup_sending_ _cleanup_(sending_freep)

@@ -1,13 +1,12 @@
 #include "move/staging.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/str.h"
+#include "move/definition.h"
 #include "move/incoming.h"
 #include "runtime/runtime.h"
 
@@ -18,7 +17,7 @@
 #define SPACE_EXTRA	     (UINT64_C(16) << 20)
 
 struct skel {
-	uint64_t protocol, epoch;
+	uint64_t protocol, epoch, revision;
 	char *token, *version, *source, *pool, *passphrase;
 	bool clone;
 	json_t *ct, *refused, *volumes;
@@ -27,6 +26,7 @@ struct skel {
 static const struct json_field skel_fields[] = {
 	JSON_U64(struct skel, protocol, "protocol", JSON_REQUIRED, 1, 1000),
 	JSON_U64(struct skel, epoch, "epoch", JSON_REQUIRED, 0, INT64_MAX),
+	JSON_U64(struct skel, revision, "revision", 0, 0, INT64_MAX),
 	JSON_STR(struct skel, token, "token", JSON_REQUIRED, 40),
 	JSON_STR(struct skel, version, "version", 0, 64),
 	JSON_STR(struct skel, source, "source", 0, 64),
@@ -70,41 +70,6 @@ static int check_skel(const struct skel *s, struct err *err)
 		return err_set(err, ERR_PROTOCOL, "the list of volumes is malformed");
 	if (s->refused && (!json_is_array(s->refused) || json_array_size(s->refused) > REFUSED_MAX))
 		return err_set(err, ERR_PROTOCOL, "the list of refused options is malformed");
-	return 0;
-}
-
-/* Configuration that reaches out of the container comes in only if the key's owner said so. */
-static int check_options(
-	const struct receiving *r, const struct skel *s, struct container *c, struct err *err)
-{
-	const json_t *o;
-	size_t i;
-
-	json_array_foreach(s->refused, i, o)
-	{
-		const char *key = json_string_value(json_array_get(o, 0)),
-			   *value = json_string_value(json_array_get(o, 1));
-		const char *reason = json_string_value(json_array_get(o, 2));
-
-		if (!key || !value || strlen(key) > 256 || strlen(value) > 4096 ||
-			strpbrk(key, "\n\r") || strpbrk(value, "\n\r"))
-			return err_set(
-				err, ERR_PROTOCOL, "the list of refused options is malformed");
-		if (!r->key.allow_refused) {
-			_cleanup_free_ char *k = str_escape(key, strlen(key)),
-					    *v = str_escape(value, strlen(value));
-			_cleanup_free_ char *why = str_escape(
-				reason ? reason : "", reason ? strnlen(reason, 200) : 0);
-
-			return err_set(err, ERR_UNSUPPORTED,
-				"container '%s' has '%s = %s', which reaches out of the container "
-				"(%s): remove it, or let key '%s' "
-				"bring such lines (receive authorized-keys add "
-				"--allow-refused)",
-				c->name, k, v, why, r->key.name);
-		}
-		option_add(&c->options, key, value, NULL);
-	}
 	return 0;
 }
 
@@ -205,44 +170,6 @@ static int check_key_limit(const struct receiving *r, struct err *err)
 		(unsigned long long)n, r->key.name);
 }
 
-static void map_bridges(const struct receiving *r, struct container *c)
-{
-	for (size_t i = 0; i < c->netifs.n; i++) {
-		struct netif *n = &c->netifs.v[i];
-		char *to;
-
-		if (!n->link)
-			continue;
-		to = xstrdup(config_bridge(r->m->cfg, n->link));
-		free(n->link);
-		n->link = to;
-	}
-}
-
-/* This node's own range for unprivileged containers, where it has one: their ids on disk are
- * shifted as they come in. */
-static int map_ids(const struct receiving *r, struct container *c, struct err *err)
-{
-	const char *configured = r->m->cfg->idmap;
-	struct idmap ours = {.unshifted = c->idmap.unshifted};
-	int res;
-
-	if (container_privileged(c))
-		return 0;
-	res = configured ? idmap_add(&ours, configured, err) : runtime_idmap(&c->idmap, &ours, err);
-	if (res >= 0 && !idmap_covers(&ours, &c->idmap))
-		res = err_set(err, ERR_UNSUPPORTED,
-			"the destination's id map has no room for every id of container '%s'",
-			c->name);
-	if (res < 0) {
-		idmap_done(&ours);
-		return err_prefix(err, configured ? "[receive] idmap" : "id map");
-	}
-	idmap_done(&c->idmap);
-	c->idmap = ours;
-	return 0;
-}
-
 /* btrfs to btrfs goes natively, anything else through the tree engine. Native streams carry ids as
  * they are on disk, so the maps must agree. */
 static json_t *choose_methods(const struct receiving *r, const struct skel *s,
@@ -283,6 +210,7 @@ static json_t *answer(const struct receiving *r)
 	json_put_str(o, "token", r->t->token);
 	json_put_str(o, "ct", r->t->ct);
 	json_put_str(o, "pool", r->pool->name);
+	json_put_u64(o, "revision", definition_revision(r));
 	json_object_foreach(json_object_get(r->t->facts, "volumes"), name, f)
 	{
 		json_t *v = json_object();
@@ -308,6 +236,7 @@ static struct transfer *new_record(
 	json_object_set_new(t->facts, "ct", container_json(c));
 	json_object_set_new(t->facts, "volumes", volumes);
 	json_put_str(t->facts, "pool", r->pool->name);
+	json_put_u64(t->facts, "revision", s->revision);
 	json_put_bool(t->facts, "clone", s->clone);
 	return t;
 }
@@ -362,37 +291,25 @@ static int record(struct receiving *r, const struct skel *s, const struct contai
 	return 0;
 }
 
-static int define(struct receiving *r, struct err *err)
+/* A token that is known here: the answer to an earlier skel was lost, or the container's
+ * configuration was changed meanwhile. A token whose transfer has ended stays dead. */
+static int answer_again(struct receiving *r, const struct skel *s, json_t **ret, struct err *err)
 {
-	_cleanup_container_ struct container *c = NULL;
-	int res = receiving_model(r, &c, err);
+	const struct definition d = {s->revision, s->clone, s->ct, s->refused};
+	bool moves = definition_answer(r, s->revision) != ANSWER_STATE;
+	int res = 0;
 
-	if (res >= 0)
-		res = fault_point("staging.recorded", err);
-	if (res >= 0)
-		res = runtime_define(c, true, r->key.allow_refused, err);
-	if (res >= 0)
-		res = fault_point("staging.defined", err);
-	return res < 0 ? res : transfer_set_phase(r->m->st, r->t, TRANSFER_CONFIG, err);
-}
-
-/* The answer to an earlier skel was lost: the same again. A token whose transfer has ended stays
- * dead. */
-static int answer_again(struct receiving *r, json_t **ret, struct err *err)
-{
-	int res = receiving_pool(r, err);
-
-	if (res < 0)
-		return res;
 	if (!transfer_is_open(r->t))
 		return receiving_has_ended(r, err);
-	if (r->t->phase == TRANSFER_NEW) {
-		res = receiving_lock(r, err);
-		if (res >= 0)
-			res = define(r, err);
-		if (res < 0)
-			return res;
-	}
+	/* Only then: data may be arriving, and who holds the lock for that would be stopped. */
+	if (moves)
+		res = receiving_find_locked(r, s->token, err);
+	if (res >= 0)
+		res = receiving_pool(r, err);
+	if (res >= 0 && moves)
+		res = definition_renew(r, &d, err);
+	if (res < 0)
+		return res;
 	*ret = answer(r);
 	return 0;
 }
@@ -427,12 +344,11 @@ static int check_all(struct receiving *r, const struct skel *s, struct container
 	if (res >= 0)
 		res = check_places_free(r, c, err);
 	if (res >= 0)
-		res = check_options(r, s, c, err);
+		res = definition_judge(r, s->refused, c, err);
 	if (res < 0)
 		return res;
-	map_bridges(r, c);
 	idmap_copy(&theirs, &c->idmap);
-	res = map_ids(r, c, err);
+	res = definition_map_ids(r, c, err);
 	same_ids = idmap_same_on_disk(&theirs, &c->idmap);
 	idmap_done(&theirs);
 	if (res >= 0)
@@ -470,7 +386,7 @@ static int stage_new(struct receiving *r, const struct skel *s, struct container
 		res = check_all(r, s, c, pool_word, &volumes, err);
 	if (res >= 0)
 		res = promise(r, s, c, TAKE_PTR(volumes), err);
-	return res < 0 ? res : define(r, err);
+	return res < 0 ? res : definition_write(r, err);
 }
 
 static int stage(struct receiving *r, const struct skel *s, const char *pool_word, json_t **ret,
@@ -483,7 +399,7 @@ static int stage(struct receiving *r, const struct skel *s, const char *pool_wor
 	if (res >= 0)
 		res = receiving_find(r, s->token, err);
 	if (res >= 0)
-		return answer_again(r, ret, err);
+		return answer_again(r, s, ret, err);
 	if (res != -ERR_NOT_FOUND)
 		return res;
 	err_clear(err);

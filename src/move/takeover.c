@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "move/announce.h"
+#include "move/definition.h"
 #include "move/health.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
@@ -56,6 +57,19 @@ static int check_complete(struct receiving *r, const json_t *theirs, struct err 
 	return 0;
 }
 
+/* And the configuration: the one that was told last? */
+static int check_revision(struct receiving *r, const json_t *msg, struct err *err)
+{
+	uint64_t have = definition_revision(r), want = json_get_u64(msg, "revision", 0);
+
+	if (have == want && definition_stands(r))
+		return 0;
+	return err_set(err, ERR_STATE,
+		"the configuration of container '%s' is of revision %llu here, not %llu: send it "
+		"again",
+		r->t->ct, (unsigned long long)have, (unsigned long long)want);
+}
+
 /* What stands here, for the source to compare with what stands there. */
 static int digest_volumes(struct receiving *r, json_t *into, struct err *err)
 {
@@ -101,6 +115,8 @@ static int prepare(struct receiving *r, const json_t *msg, json_t **ret, struct 
 
 	if (res >= 0)
 		res = check_complete(r, json_object_get(msg, "volumes"), err);
+	if (res >= 0)
+		res = check_revision(r, msg, err);
 	if (res >= 0)
 		res = settle_volumes(r, err);
 	if (res >= 0)
@@ -316,6 +332,7 @@ static int serve_message(struct receiving *r, const json_t *line, bool start_wor
 		*ret_last = true;
 		break;
 	case ANSWER_CANCEL:
+	case ANSWER_DEFINE:
 	case ANSWER_ERROR: return out_of_order(r, err);
 	}
 	if (res < 0)
@@ -333,16 +350,8 @@ int takeover_run(struct receiving *r, bool start_word, json_t **ret, struct err 
 
 		/* The lock is taken with the first message, not with the dialogue: that is opened
 		 * while the last data still come in. */
-		if (res >= 0 && r->lock < 0) {
-			char token[41];
-
-			snprintf(token, sizeof(token), "%s", r->t->token);
-			res = receiving_lock(r, err);
-			transfer_free(r->t);
-			r->t = NULL;
-			if (res >= 0)
-				res = receiving_find(r, token, err);
-		}
+		if (res >= 0 && r->lock < 0)
+			res = receiving_find_locked(r, r->t->token, err);
 		if (res >= 0)
 			res = serve_message(r, line, start_word, &answer, &last, err);
 		if (res < 0)

@@ -11,7 +11,7 @@ send() { # CMD...: on a, quietly
 	on a wherry --quiet ct "$@"
 }
 
-plan 42
+plan 56
 lab_up
 trust a b
 trust b a
@@ -71,6 +71,57 @@ for steps in "config" "config rootfs" "config rootfs sync"; do
 done
 send send stay b
 is "$(running_on stay)" b "and can be sent as if nothing had been"
+
+# --- the configuration is the user's until the stop
+config_of() { # NODE NAME EXPRESSION: edits it by hand
+	on "$1" sed -i "$3" "/var/lib/lxc/$2/config"
+}
+lines_of() { # NODE NAME PATTERN
+	on "$1" grep -c -- "$3" "/var/lib/lxc/$2/config" || true
+}
+make_ct a conf --busybox --address 10.99.0.120 --line 'lxc.cgroup.pids.max = 66' --line 'lxc.net.0.hwaddr = 00:16:3e:11:22:33'
+on a wherry --quiet ct start conf
+send send config conf b
+send send rootfs conf
+config_of a conf 's/^\(lxc.cgroup.pids.max\).*/\1 = 77/'
+like "$(on a wherry ct send sync conf)" 'configuration.*conf.*changed.*b' "an edit between config and sync is told"
+config_of a conf '$ a lxc.start.auto = 1'
+config_of a conf '$ a lxc.hook.start = /bin/true'
+like "$(refusal a wherry ct send state conf)" '^wherry: .*conf.*changed.*lxc.hook.start' "one that the destination won't have is one sentence"
+is "$(running_on conf)" a "... before the stop"
+config_of a conf '/lxc.hook.start/d'
+config_of a conf 's|^\(lxc.rootfs.path *= *\).*|\1/srv|'
+like "$(refusal a wherry ct send state conf)" '^wherry: .*volumes.*conf.*cancel' "another root is not this container any more"
+config_of a conf "s|^\(lxc.rootfs.path *= *\).*|\1dir:$(on a readlink -f /var/lib/lxc/conf/rootfs)|"
+is "$(running_on conf)" a "... it runs on"
+send send state conf
+is "$(running_on conf)" b "then it is moved"
+is "$(lines_of b conf '^lxc.cgroup.pids.max *= *77')" 1 "with what was edited before sync"
+is "$(lines_of b conf '^lxc.start.auto *= *1')" 1 "and before state"
+send send cleanup conf
+on b wherry --quiet ct delete --force conf
+
+# --- move or copy: in steps the last one says it
+make_ct a kind --busybox --address 10.99.0.121 --line 'lxc.net.0.hwaddr = 00:16:3e:11:22:44'
+on a wherry --quiet ct start kind
+send send config kind b
+send send rootfs kind
+daemon b stop
+like "$(refusal a wherry ct send state --clone kind)" '^wherry: ' "a copy that fails"
+daemon b start
+send send state kind
+is "$(running_on kind)" b "... does not make a copy of the next try"
+is "$(lines_of b kind 00:16:3e:11:22:44)" 1 "which takes its address along"
+send send cleanup kind
+on b wherry --quiet ct send kind a
+send send config kind b
+send send rootfs kind
+send send state --clone kind
+is "$(running_on kind | tr '\n' ' ')" "a b " "state --clone after a plain config copies"
+is "$(lines_of b kind 00:16:3e:11:22:44)" 0 "and the copy has not the address"
+send send cleanup kind
+is "$(running_on kind | tr '\n' ' ')" "a b " "cleanup after a copy removes neither"
+on b wherry --quiet ct delete --force kind
 
 # --- options
 make_ct a orig --busybox --address 10.99.0.110

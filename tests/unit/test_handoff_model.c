@@ -21,13 +21,16 @@
 #define EPOCH	 5
 
 /* What the source waits for. */
-enum request { REQ_NONE, REQ_PREPARE, REQ_COMMIT, REQ_STATUS };
+enum request { REQ_NONE, REQ_SKEL, REQ_PREPARE, REQ_COMMIT, REQ_STATUS };
 
 /* One state of the world; all fields small, compared as bytes. */
 struct world {
 	/* source, durable */
 	uint8_t own, done, ended, epoch;
 	uint8_t was_running; /* the fact: it must run again if it stays here */
+	/* the configuration: what it is here (0, or 1 once somebody has edited it), the revision
+	 * told last, which of them told the edited one (bits), whether the last was answered */
+	uint8_t edited, told, told_edited, heard;
 	/* source, gone with its worker */
 	uint8_t worker, stopped, delta, give_up, peer, attempt;
 	uint8_t req, answered; /* answered: 1 + handoff_peer of the answer that waits to be read */
@@ -38,16 +41,21 @@ struct world {
 	uint8_t phase, dver; /* dver: the attempt whose data it holds */
 	/* destination, the container, and a worker that brings it up */
 	uint8_t d_running, d_worker; /* d_worker: 1 to start, 2 started, 3 failed and stopped */
+	/* destination, durable: the configuration it holds */
+	uint8_t d_told, d_edited;
 	/* the network: messages of connections that were given up may still arrive, again and again
 	 */
 	uint8_t late_prepare; /* bits by attempt */
 	uint8_t late_commit, late_cancel;
+	uint8_t late_skel;		    /* bits by revision */
+	uint8_t prepare_told[ATTEMPTS + 1]; /* the revision that each attempt's prepare names */
 };
 
 struct rules {
 	enum handoff_step (*source)(const struct handoff_source *s);
 	enum handoff_answer (*destination)(
 		bool, enum transfer_phase, uint64_t, enum handoff_message, uint64_t);
+	enum handoff_answer (*define)(enum transfer_phase, uint64_t, uint64_t);
 };
 
 #define HASH_SIZE (1u << 22)
@@ -125,6 +133,8 @@ static void end_worker(struct world *w)
 {
 	if (w->req == REQ_PREPARE)
 		w->late_prepare |= (uint8_t)(1u << w->attempt);
+	if (w->req == REQ_SKEL)
+		w->late_skel |= (uint8_t)(1u << w->told);
 	if (w->req == REQ_COMMIT)
 		w->late_commit = 1;
 	w->worker = w->stopped = w->delta = w->give_up = w->req = w->answered = 0;
@@ -142,6 +152,27 @@ static void forget_request(struct world *w)
 	w->give_up = give_up;
 }
 
+/* A skel line of that revision. Answered if it is, or was, taken. */
+static bool deliver_skel(struct explorer *x, struct world *w, uint8_t revision)
+{
+	switch (x->rules->define(w->phase, w->d_told, revision)) {
+	case ANSWER_STATE: return w->phase <= TRANSFER_PREPARED;
+	case ANSWER_DEFINE: break;
+	default: return false;
+	}
+	w->d_told = revision;
+	w->d_edited = (w->told_edited >> revision) & 1;
+	if (w->phase == TRANSFER_PREPARED)
+		w->phase = TRANSFER_INCREMENTAL;
+	return true;
+}
+
+/* Are the data that it holds, and the configuration, those of that attempt? */
+static bool holds(const struct world *w, int attempt)
+{
+	return w->dver == attempt && w->d_told == w->prepare_told[attempt];
+}
+
 /* What the destination does with a message; *ret is what it answers, -1: nothing. */
 static void deliver(
 	struct explorer *x, struct world *w, enum handoff_message msg, int attempt, int *ret)
@@ -150,8 +181,8 @@ static void deliver(
 	switch (x->rules->destination(true, w->phase, EPOCH, msg, EPOCH)) {
 	case ANSWER_STATE: break;
 	case ANSWER_PREPARE:
-		if (w->dver != attempt)
-			return; /* the digests differ: an error */
+		if (!holds(w, attempt))
+			return; /* the digests or the revisions differ: an error */
 		w->phase = TRANSFER_PREPARED;
 		break;
 	case ANSWER_TAKE:
@@ -166,12 +197,29 @@ static void deliver(
 		if (w->phase < TRANSFER_CANCELLED)
 			w->phase = TRANSFER_CANCELLED;
 		break;
+	case ANSWER_DEFINE:
 	case ANSWER_ERROR: return;
 	}
 	/* Prepared already, but of other data: an error as well. */
-	if (msg == MESSAGE_PREPARE && w->phase == TRANSFER_PREPARED && w->dver != attempt)
+	if (msg == MESSAGE_PREPARE && w->phase == TRANSFER_PREPARED && !holds(w, attempt))
 		return;
 	*ret = (int)handoff_destination_state(true, w->phase);
+}
+
+/* The configuration is told before the stop and looked at once more after it. */
+static bool must_tell(const struct world *w, enum handoff_step next)
+{
+	return next == HANDOFF_DELTA &&
+	       (!w->heard || ((w->told_edited >> w->told) & 1) != w->edited);
+}
+
+static void tell(struct explorer *x, struct world w)
+{
+	w.told++;
+	w.told_edited |= (uint8_t)(w.edited << w.told);
+	w.heard = 0;
+	w.req = REQ_SKEL;
+	reach(x, &w);
 }
 
 static void source_step(struct explorer *x, struct world w)
@@ -183,7 +231,13 @@ static void source_step(struct explorer *x, struct world w)
 		.give_up = w.give_up,
 		.peer = w.peer};
 
-	switch (x->rules->source(&s)) {
+	enum handoff_step next = x->rules->source(&s);
+
+	if (must_tell(&w, next)) {
+		tell(x, w);
+		return;
+	}
+	switch (next) {
 	case HANDOFF_RELEASING: w.own = OWN_RELEASING; break;
 	case HANDOFF_STOP:
 		w.running = w.starting = 0;
@@ -199,7 +253,10 @@ static void source_step(struct explorer *x, struct world w)
 		w.dver = w.attempt;
 		w.delta = 1;
 		break;
-	case HANDOFF_PREPARE: w.req = REQ_PREPARE; break;
+	case HANDOFF_PREPARE:
+		w.req = REQ_PREPARE;
+		w.prepare_told[w.attempt] = w.told;
+		break;
 	case HANDOFF_RELEASED: w.own = OWN_RELEASED; break;
 	case HANDOFF_COMMIT:
 		w.peer = PEER_UNKNOWN;
@@ -222,6 +279,27 @@ static void source_step(struct explorer *x, struct world w)
 	case HANDOFF_OPERATOR: end_worker(&w); break;
 	}
 	reach(x, &w);
+}
+
+/* Taken and heard, or taken and not heard, or not taken: an error, or the link is gone. */
+static void source_tells(struct explorer *x, struct world w)
+{
+	struct world v = w;
+
+	if (deliver_skel(x, &v, w.told)) {
+		v.heard = 1;
+		v.req = REQ_NONE;
+	} else {
+		forget_request(&v);
+		v.give_up = 1;
+	}
+	reach(x, &v);
+	x->fault = true;
+	v = w;
+	forget_request(&v);
+	v.give_up = 1;
+	reach(x, &v);
+	x->fault = false;
 }
 
 static void source_requests(struct explorer *x, struct world w)
@@ -280,6 +358,15 @@ static void late_messages(struct explorer *x, struct world w)
 			v.late_prepare &= (uint8_t) ~(1u << a);
 			reach(x, &v);
 		}
+	for (uint8_t r = 1; r <= w.told; r++)
+		if (w.late_skel & (1u << r)) {
+			v = w;
+			(void)deliver_skel(x, &v, r);
+			reach(x, &v);
+			v = w;
+			v.late_skel &= (uint8_t) ~(1u << r);
+			reach(x, &v);
+		}
 	if (w.late_commit) {
 		v = w;
 		deliver(x, &v, MESSAGE_COMMIT, 0, &ignored);
@@ -320,6 +407,12 @@ static void source_life(struct explorer *x, struct world w)
 			v.late_cancel = 1;
 			reach(x, &v);
 		}
+	}
+	/* Its user edits the configuration, also while it stops. */
+	if (w.own != OWN_RELEASED && !w.stopped && is_open(&w) && !w.edited) {
+		v = w;
+		v.edited = 1;
+		reach(x, &v);
 	}
 	/* Started again by us after it came back, by a person, or at boot: each asks the ownership
 	 * first. */
@@ -418,6 +511,8 @@ static const char *violated(const struct world *w)
 		return "the source takes it for done, but it isn't there";
 	if (w->own == OWN_RELEASED && w->phase <= TRANSFER_COMMITTED && w->dver != w->attempt)
 		return "what was prepared isn't the last state";
+	if (w->own == OWN_RELEASED && w->phase <= TRANSFER_DONE && w->d_edited != w->edited)
+		return "the configuration there isn't the last one";
 	if (w->running && !source_may_run(w) && w->stopped)
 		return "it runs although it was proven stopped";
 	return NULL;
@@ -452,6 +547,8 @@ static size_t explore(struct explorer *x, const struct rules *rules)
 	start.running = 1;
 	start.phase = TRANSFER_BASE;
 	start.epoch = EPOCH;
+	start.told = start.d_told = start.heard = 1;
+	start.late_skel = 1u << 1;
 	reach(x, &start);
 	for (size_t i = 0; i < x->n; i++) {
 		struct world w = x->states[i];
@@ -462,7 +559,9 @@ static size_t explore(struct explorer *x, const struct rules *rules)
 			return x->n;
 		if (w.worker && w.req == REQ_NONE)
 			source_step(x, w);
-		if (w.worker && w.req != REQ_NONE)
+		if (w.worker && w.req == REQ_SKEL)
+			source_tells(x, w);
+		else if (w.worker && w.req != REQ_NONE)
 			source_requests(x, w);
 		late_messages(x, w);
 		source_life(x, w);
@@ -485,7 +584,7 @@ static void done(struct explorer *x)
 
 static void test_rules_hold(void **state)
 {
-	static const struct rules ours = {handoff_source_next, handoff_destination};
+	static const struct rules ours = {handoff_source_next, handoff_destination, handoff_define};
 	struct explorer x;
 	size_t n = explore(&x, &ours);
 
@@ -556,21 +655,36 @@ static enum handoff_answer commits_unprepared(
 	return handoff_destination(has, phase, epoch, msg, e);
 }
 
+static enum handoff_answer takes_the_late(
+	enum transfer_phase phase, uint64_t have, uint64_t revision)
+{
+	return handoff_define(phase, 0, revision);
+}
+
 static void test_broken_rules_are_found(void **state)
 {
 	static const struct {
 		const char *name;
 		struct rules rules;
 	} broken[] = {
-		{"a lost answer taken for failure", {lost_answer_is_failure, handoff_destination}},
-		{"taken back after the commit", {prepared_means_not_running, handoff_destination}},
-		{"a start taken for success", {starting_is_done, handoff_destination}},
+		{"a lost answer taken for failure",
+			{lost_answer_is_failure, handoff_destination, handoff_define}},
+		{"taken back after the commit",
+			{prepared_means_not_running, handoff_destination, handoff_define}},
+		{"a start taken for success",
+			{starting_is_done, handoff_destination, handoff_define}},
 		{"the commit sent before it is durable",
-			{commit_before_release, handoff_destination}},
-		{"handed over while it runs", {skips_the_stop, handoff_destination}},
-		{"nobody asks after a lost answer", {never_asks, handoff_destination}},
-		{"a dead token comes to life", {handoff_source_next, cancels_the_owner}},
-		{"owner without a commit", {handoff_source_next, commits_unprepared}},
+			{commit_before_release, handoff_destination, handoff_define}},
+		{"handed over while it runs",
+			{skips_the_stop, handoff_destination, handoff_define}},
+		{"nobody asks after a lost answer",
+			{never_asks, handoff_destination, handoff_define}},
+		{"a dead token comes to life",
+			{handoff_source_next, cancels_the_owner, handoff_define}},
+		{"owner without a commit",
+			{handoff_source_next, commits_unprepared, handoff_define}},
+		{"a late configuration is taken",
+			{handoff_source_next, handoff_destination, takes_the_late}},
 	};
 
 	(void)state;
