@@ -4,14 +4,14 @@
 # reason starts with "needs:" and names what this kind of machine cannot do.
 #
 #   tools/check.sh               all of it
-#   tools/check.sh unit tree     the builds and these phases: style house unit storage tree lab
+#   tools/check.sh unit tree     the builds and these phases: style house unit storage convert tree lab
 #
 # Logs: build/check/*.log, one a suite. Environment: LAB_BUILD=build/gcc, the build that the lab's nodes run.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 out=build/check
-phases=${*:-style house unit storage tree lab}
+phases=${*:-style house unit storage convert tree lab}
 verdicts=$out/check.log
 n_verdicts=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -151,6 +151,7 @@ phase build builds
 ! wanted house || phase house scripts house "$PWD/build/asan"
 ! wanted unit || phase unit unit
 ! wanted storage || phase storage scripts storage "$PWD/build/asan"
+! wanted convert || phase convert scripts convert "$PWD/build/asan"
 ! wanted tree || phase tree scripts tree "$PWD/build/asan"
 ! wanted lab || phase lab scripts lab "${LAB_BUILD:-build/gcc}"
 verdict "the tests leave nothing behind" left nothing_left
@@ -158,7 +159,7 @@ echo "1..$n_verdicts" >>"$verdicts"
 echo "# exit status 0" >>"$verdicts"
 
 inputs=("$verdicts")
-for log in "$out"/house-*.log "$out"/unit.json "$out"/storage-*.log "$out"/tree-*.log "$out"/lab-*.log; do
+for log in "$out"/house-*.log "$out"/unit.json "$out"/storage-*.log "$out"/convert-*.log "$out"/tree-*.log "$out"/lab-*.log; do
 	[ ! -e "$log" ] || inputs+=("$log")
 done
 exec tools/tally "${inputs[@]}"

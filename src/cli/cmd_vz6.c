@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/json.h"
 #include "base/proc.h"
+#include "base/str.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "convert/convert.h"
 #include "convert/files.h"
+#include "convert/ploop_image.h"
 #include "convert/report.h"
 
 static const struct operand config_operands[] = {{"CTID|FILE", "ct", OPTION_WORD, 0}, {NULL}};
@@ -31,6 +34,18 @@ static const struct option_spec config_options[] = {
 		"processors of the OpenVZ node, for limits in percent of all of them"},
 	{"unprivileged", 'u', OPTION_FLAG, "unprivileged", NULL,
 		"give it a range of user ids of its own"},
+	{NULL},
+};
+
+static const struct operand image_operands[] = {
+	{"BUNDLE", "bundle", OPTION_WORD, 0}, {"FILE", "file", OPTION_WORD, 0}, {NULL}};
+
+static const struct option_spec image_options[] = {
+	{"snapshot", 0, OPTION_WORD, "snapshot", "GUID", "of this snapshot, not of what it is now"},
+	{"whole", 0, OPTION_FLAG, "whole", NULL,
+		"the whole disk with its partition table, not only the file system"},
+	{"force", 'f', OPTION_FLAG, "force", NULL,
+		"also if the disk is in use: what is written may be torn"},
 	{NULL},
 };
 
@@ -101,6 +116,33 @@ static int config_run(struct cli *cli, const struct command *cmd, json_t *args, 
 	return 0;
 }
 
+static int image_run(struct cli *cli, const struct command *cmd, json_t *args, struct err *err)
+{
+	const struct ploop_image_options o = {
+		.guid = json_get_str(args, "snapshot"),
+		.whole = json_get_bool(args, "whole", false),
+		.force = json_get_bool(args, "force", false),
+	};
+	const char *file = json_get_str(args, "file");
+	struct ploop_part part;
+	json_t *v;
+	int r;
+
+	cancel_install();
+	if (str_eq(file, "-") && isatty(STDOUT_FILENO))
+		return err_set(err, ERR_INVALID, "an image is not for a terminal: name a file");
+	r = ploop_image_write(json_get_str(args, "bundle"), &o, file, NULL, &part, err);
+	if (r < 0 || str_eq(file, "-"))
+		return r;
+	v = json_object();
+	json_put_str(v, "file", file);
+	json_put_u64(v, "bytes", part.size);
+	json_put_u64(v, "partition_offset", part.offset);
+	command_show(cli, cmd, v);
+	json_decref(v);
+	return 0;
+}
+
 /* The tool of vpsAdminOS has its manual inside. */
 static int man_run(struct cli *cli, const struct command *cmd, json_t *args, struct err *err)
 {
@@ -122,6 +164,9 @@ static int man_run(struct cli *cli, const struct command *cmd, json_t *args, str
 const struct command cmd_vz6[] = {
 	{"vz6 config", NULL, config_operands, config_options,
 		"show what a configuration of OpenVZ becomes, and what is lost", NULL, config_run,
+		NULL, COMMAND_ANYONE},
+	{"vz6 image", NULL, image_operands, image_options,
+		"write a ploop disk as an image that can be mounted anywhere", NULL, image_run,
 		NULL, COMMAND_ANYONE},
 	{"man", NULL, NULL, NULL, "show the manual of the vz6 commands", NULL, man_run, NULL,
 		COMMAND_ANYONE},
