@@ -11,6 +11,7 @@ help:
 	@echo 'make [build]      compile into $(BUILD)/'
 	@echo 'make deps         install what is needed, by name, from tools/packages (root)'
 	@echo 'make check        everything that must hold: builds, style, unit, storage, tree and lab tests (root)'
+	@echo 'make check-vm     tests on virtual machines, with ZFS: the first call builds a kernel module (root)'
 	@echo 'make demo         move a container between two nodes on this machine, and back (root)'
 	@echo 'make lab          bring two nodes up to play with; make lab-down removes them (root)'
 	@echo 'make check-faults kill, stall and cut at every step of a send (root, long)'
@@ -38,6 +39,11 @@ deps:
 check: root
 	@tools/deps
 	@tools/check.sh
+
+.PHONY: check-vm
+check-vm: root
+	@tools/deps
+	@tools/check.sh vm
 
 .PHONY: demo
 demo: root

@@ -3,7 +3,8 @@
 # "N passed, N failed, N skipped", and exits with 0 only if none failed. A skip counts as failed unless its
 # reason starts with "needs:" and names what this kind of machine cannot do.
 #
-#   tools/check.sh               all of it
+#   tools/check.sh               all of it but the virtual machines
+#   tools/check.sh vm            the build and the tests on virtual machines
 #   tools/check.sh unit tree     the builds and these phases: style house unit storage convert tree lab
 #
 # Logs: build/check/*.log, one a suite. Environment: LAB_BUILD=build/gcc, the build that the lab's nodes run.
@@ -95,6 +96,8 @@ configure_and_build() { # DIR CC MESON-OPTIONS...
 
 builds() {
 	verdict "gcc builds without a warning" build-gcc configure_and_build build/gcc gcc -Dwerror=true
+	# The virtual machines run that one.
+	[ "$phases" != vm ] || return 0
 	verdict "clang builds without a warning" build-clang configure_and_build build/clang clang -Dwerror=true
 	verdict "clang builds with sanitizers and faults" build-asan configure_and_build build/asan clang \
 		-Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false -Dfaults=true
@@ -124,12 +127,12 @@ script() { # SCRIPT BUILD
 	echo "# exit status $status" >>"$log"
 }
 
-# scripts FOLDER BUILD: its tests, two at a time.
+# scripts FOLDER BUILD [HOW-MANY]: its tests, two at a time.
 scripts() {
 	local s
 	for s in tests/"$1"/test[-_]*.sh; do
 		[ -e "$s" ] || continue
-		while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+		while [ "$(jobs -rp | wc -l)" -ge "${3:-2}" ]; do wait -n; done
 		script "$s" "$2" &
 	done
 	wait
@@ -154,12 +157,13 @@ phase build builds
 ! wanted convert || phase convert scripts convert "$PWD/build/asan"
 ! wanted tree || phase tree scripts tree "$PWD/build/asan"
 ! wanted lab || phase lab scripts lab "${LAB_BUILD:-build/gcc}"
+! wanted vm || phase vm scripts vm "$PWD/build/gcc" 1
 verdict "the tests leave nothing behind" left nothing_left
 echo "1..$n_verdicts" >>"$verdicts"
 echo "# exit status 0" >>"$verdicts"
 
 inputs=("$verdicts")
-for log in "$out"/house-*.log "$out"/unit.json "$out"/storage-*.log "$out"/convert-*.log "$out"/tree-*.log "$out"/lab-*.log; do
+for log in "$out"/house-*.log "$out"/unit.json "$out"/storage-*.log "$out"/convert-*.log "$out"/tree-*.log "$out"/lab-*.log "$out"/vm-*.log; do
 	[ ! -e "$log" ] || inputs+=("$log")
 done
 exec tools/tally "${inputs[@]}"

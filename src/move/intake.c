@@ -92,12 +92,20 @@ static void load_checkpoint(const json_t *f, const char *snap, struct storage_re
 	snprintf(ret->digest, sizeof(ret->digest), "%s", json_get_str(resume, "digest") ?: "");
 }
 
-static int say_native_ready(struct receiving *r, const struct storage_resume *s, struct err *err)
+static int say_native_ready(struct receiving *r, const struct intake *in, struct volume *v,
+	const struct storage_resume *s, struct err *err)
 {
-	return verb_serve_ready(r->verb,
-		json_pack("{s:{s:I,s:s}}", "resume", "offset", (json_int_t)s->offset, "digest",
-			s->digest),
-		err);
+	_cleanup_free_ char *offer = NULL;
+	json_t *ready = json_pack(
+		"{s:{s:I,s:s}}", "resume", "offset", (json_int_t)s->offset, "digest", s->digest);
+	int res = volume_offer(v, in->snap, in->from, &offer, err);
+
+	if (res < 0) {
+		json_decref(ready);
+		return res;
+	}
+	json_put_str(ready, "offer", offer);
+	return verb_serve_ready(r->verb, ready, err);
 }
 
 static int say_tree_ready(struct receiving *r, const char *state_dir, struct err *err)
@@ -157,7 +165,7 @@ static int take_native(
 		return err_set(err, ERR_STATE, "volume '%s' was last received at '%s', not at '%s'",
 			in->volume, last ? last : "(nothing)", in->from ? in->from : "(nothing)");
 	load_checkpoint(f, in->snap, &resume);
-	res = say_native_ready(r, &resume, err);
+	res = say_native_ready(r, in, v, &resume, err);
 	if (res >= 0)
 		res = volume_receive(v, in->snap, in->from, &resume, save_checkpoint, &cp,
 			verb_stream(r->verb, NULL), r->m->progress, err);

@@ -51,11 +51,12 @@ static int send_native(struct sending *s, const struct leg *l, const json_t *rea
 	struct stream *out, struct err *err)
 {
 	const json_t *resume = json_object_get(ready, "resume");
-	struct storage_resume sr = {.offset = json_get_u64(resume, "offset", 0)};
+	struct storage_resume sr = {
+		.offset = json_get_u64(resume, "offset", 0), .offer = json_get_str(ready, "offer")};
 
 	snprintf(sr.digest, sizeof(sr.digest), "%s", json_get_str(resume, "digest") ?: "");
-	return volume_send(
-		l->v, l->snap, l->from, sr.offset ? &sr : NULL, out, s->m->progress, err);
+	return volume_send(l->v, l->snap, l->from, sr.offset || sr.offer ? &sr : NULL, out,
+		s->m->progress, err);
 }
 
 static void read_resume(const json_t *ready, struct tree_resume *ret)
@@ -330,8 +331,10 @@ static int pass_tree(struct sending *s, struct volume *v, const struct pass *p, 
 {
 	json_t *f = sending_volume(s, v->name);
 	struct leg l = {.v = v, .base = !json_get_bool(f, "complete", false), .final = p->final};
-	int r;
+	int r = volume_whole(v, err);
 
+	if (r < 0)
+		return r;
 	if ((p->frozen || !p->final) && volume_can(v, STORAGE_SNAPSHOT)) {
 		r = new_snapshot(s, v, f, err);
 		if (r < 0)

@@ -170,7 +170,8 @@ static int check_key_limit(const struct receiving *r, struct err *err)
 		(unsigned long long)n, r->key.name);
 }
 
-/* btrfs to btrfs goes natively, anything else through the tree engine. Native streams carry ids as
+/* One driver's volume goes to another of the same natively, where the driver has streams; anything
+ * else through the tree engine. Native streams carry ids as
  * they are on disk, so the maps must agree. */
 static json_t *choose_methods(const struct receiving *r, const struct skel *s,
 	const struct container *c, bool same_ids, struct err *err)
@@ -181,8 +182,11 @@ static json_t *choose_methods(const struct receiving *r, const struct skel *s,
 	json_array_foreach(s->volumes, i, v)
 	{
 		const char *name = json_get_str(v, "name"), *driver = json_get_str(v, "driver");
+		_cleanup_volume_ struct volume *here = volume_in_pool(
+			r->pool, c->name, name ? name : "");
 		bool native = same_ids && json_get_bool(v, "native", false) && driver &&
-			      !strcmp(driver, r->pool->driver) && !strcmp(driver, "btrfs");
+			      !strcmp(driver, r->pool->driver) &&
+			      volume_can(here, STORAGE_INCREMENTAL);
 
 		if (!name || !container_volume(c, name) || json_object_get(out, name)) {
 			json_decref(out);
@@ -191,7 +195,7 @@ static json_t *choose_methods(const struct receiving *r, const struct skel *s,
 			return NULL;
 		}
 		json_object_set_new(out, name,
-			json_pack("{s:s,s:b,s:I,s:I}", "method", native ? "btrfs" : "tree",
+			json_pack("{s:s,s:b,s:I,s:I}", "method", native ? r->pool->driver : "tree",
 				"native", native, "bytes", (json_int_t)json_get_u64(v, "bytes", 0),
 				"inodes", (json_int_t)json_get_u64(v, "inodes", 0)));
 	}

@@ -8,6 +8,7 @@
 
 extern const struct storage_driver dir_driver;
 extern const struct storage_driver btrfs_driver;
+extern const struct storage_driver zfs_driver;
 
 const struct storage_driver *driver_find(const char *name); /* NULL: none of that name */
 /* The best match for new volumes in the folder path. */

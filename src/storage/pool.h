@@ -14,7 +14,7 @@
 struct pool {
 	char *name;   /* [a-z0-9][a-z0-9_-]{0,31}; the default one is "default" unless configured */
 	char *path;   /* absolute, no symlinks at the end */
-	char *driver; /* "dir", "btrfs" */
+	char *driver; /* "dir", "btrfs", "zfs" */
 };
 
 struct pool_space {

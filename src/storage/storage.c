@@ -14,7 +14,7 @@
 #include "storage/trash.h"
 
 /* The last one takes what nobody else does. */
-static const struct storage_driver *const drivers[] = {&btrfs_driver, &dir_driver};
+static const struct storage_driver *const drivers[] = {&zfs_driver, &btrfs_driver, &dir_driver};
 
 const struct storage_driver *driver_find(const char *name)
 {
@@ -182,10 +182,12 @@ int volume_destroy(struct volume *v, struct err *err)
 	return end(v, r < 0 ? r : v->driver->destroy(v, err), err);
 }
 
-static bool is_there(const struct volume *v)
+static int is_there(struct volume *v, struct err *err)
 {
 	struct stat st;
 
+	if (v->driver->exists)
+		return v->driver->exists(v, err);
 	return lstat(v->path, &st) == 0;
 }
 
@@ -193,11 +195,13 @@ static int publish(struct volume *staged, struct volume *final, struct err *err)
 {
 	_cleanup_close_ int parent = -1;
 	const char *name;
-	int r;
+	int here = is_there(staged, err), there = here < 0 ? here : is_there(final, err), r;
 
-	if (!is_there(staged) && !is_there(final))
+	if (there < 0)
+		return there;
+	if (!here && !there)
 		return err_set(err, ERR_NOT_FOUND, "it is neither there nor at %s", final->path);
-	if (is_there(staged) && is_there(final))
+	if (here && there)
 		return err_set(err, ERR_EXISTS, "there is a %s already", final->path);
 	parent = place_open_parent(final, true, &name, err);
 	if (parent < 0)
@@ -205,8 +209,10 @@ static int publish(struct volume *staged, struct volume *final, struct err *err)
 	r = place_move_snaps(staged, final, err);
 	if (r >= 0)
 		r = fault_point("storage.publish.half", err);
-	if (r >= 0 && is_there(staged))
+	if (r >= 0 && here)
 		r = staged->driver->rename(staged, final->path, err);
+	if (r >= 0 && final->driver->settle)
+		r = final->driver->settle(final, err);
 	if (r < 0)
 		return r;
 	place_prune(staged);
@@ -241,6 +247,8 @@ int volume_root(struct volume *v, int *ret_fd, struct err *err)
 	int r = begin(v, "open", NULL, err);
 	int fd;
 
+	if (r >= 0 && v->driver->mount)
+		r = v->driver->mount(v, err);
 	if (r < 0)
 		return end(v, r, err);
 	fd = open(v->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -311,6 +319,23 @@ int volume_snapshot_folder(struct volume *v, int *ret_fd, struct err *err)
 		return end(v, r, err);
 	*ret_fd = r;
 	return 0;
+}
+
+int volume_whole(struct volume *v, struct err *err)
+{
+	return v->driver->whole ? end(v, v->driver->whole(v, err), err) : 0;
+}
+
+int volume_offer(struct volume *v, const char *snap, const char *from, char **ret, struct err *err)
+{
+	int r = begin(v, "offer", snap, err);
+
+	*ret = NULL;
+	if (r >= 0 && from)
+		r = place_check_snapshot(from, err);
+	if (r >= 0 && v->driver->offer)
+		r = v->driver->offer(v, snap, from, ret, err);
+	return end(v, r, err);
 }
 
 int volume_send(struct volume *v, const char *snap, const char *from,

@@ -1,6 +1,6 @@
 /*
  * Where a container's files live: volumes, their snapshots, and the native streams of a driver.
- * Drivers are const tables (dir.c, btrfs.c, later zfs.c, lvm.c, device.c), named once in storage.c,
+ * Drivers are const tables (dir.c, btrfs.c, zfs.c, later lvm.c, device.c), named once in storage.c,
  * called only through the checked front below, which adds driver and path to errors. A volume is
  * opened from a path of an existing container (volume_open) or made in a pool (volume_create);
  * volume_free forgets it, only volume_destroy removes files.
@@ -50,6 +50,7 @@ struct volume_size {
 struct storage_resume {
 	uint64_t offset; /* bytes of the stream that are applied and on disk; 0: from the start */
 	char digest[33]; /* names these bytes (hex XXH3-128, chained by the driver), "" for none */
+	const char *offer; /* sending: what the receiving driver says (volume_offer), or NULL */
 };
 
 struct storage_driver {
@@ -59,14 +60,25 @@ struct storage_driver {
 	int (*probe)(const char *path, struct err *err);
 	/* Is what lies at path, in that pool, a volume of mine? */
 	int (*holds)(const char *path, const char *pool_path, struct err *err);
+	/* Optional: is it there? (1 or 0.) Otherwise something at its path is. */
+	int (*exists)(struct volume *v, struct err *err);
 	int (*create)(struct volume *v, struct err *err);
 	int (*destroy)(struct volume *v, struct err *err);
 	int (*rename)(struct volume *v, const char *new_path, struct err *err);
+	/* Optional: the last of publishing, at the new place; idempotent. */
+	int (*settle)(struct volume *v, struct err *err);
+	/* Optional: makes its files seen at its path; done already is fine. */
+	int (*mount)(struct volume *v, struct err *err);
 	int (*size)(struct volume *v, struct volume_size *ret, struct err *err);
 	int (*snapshot)(struct volume *v, const char *snap, struct err *err);
 	int (*snapshot_destroy)(struct volume *v, const char *snap, struct err *err);
 	int (*snapshots)(struct volume *v, struct snapshot_vec *ret, struct err *err);
 	int (*snapshot_root)(struct volume *v, const char *snap, int *ret_fd, struct err *err);
+	/* Optional: refuses what the tree engine would not see all of. */
+	int (*whole)(struct volume *v, struct err *err);
+	/* Optional: see volume_offer. */
+	int (*offer)(
+		struct volume *v, const char *snap, const char *from, char **ret, struct err *err);
 	int (*send)(struct volume *v, const char *snap, const char *from,
 		const struct storage_resume *resume, struct stream *out, struct progress *p,
 		struct err *err);
@@ -112,6 +124,13 @@ int volume_snapshot_root(
  * it too. */
 int volume_snapshot_folder(struct volume *v, int *ret_fd, struct err *err) _must_use_;
 
+/* Can the tree engine read all of it? -ERR_UNSUPPORTED says what it cannot. */
+int volume_whole(struct volume *v, struct err *err) _must_use_;
+/* What the receiving driver has to say before a stream: what its filesystem takes, what is here of
+ * it already. One line of the driver's own, in UTF-8, for resume->offer of the sending side, which
+ * does not trust it; NULL where it has nothing to say. */
+int volume_offer(struct volume *v, const char *snap, const char *from, char **ret,
+	struct err *err) _must_use_;
 /* Native stream of snap, against from (NULL: whole). resume (may be NULL): begin after offset
  * bytes, after checking that they are the same ones; -ERR_CORRUPT when they are not, and the
  * receiver must start from zero. -ERR_UNSUPPORTED when a stream cannot express what is inside (a

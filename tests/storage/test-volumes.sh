@@ -32,7 +32,7 @@ for fs in ext4 xfs btrfs; do
 	# --- pools
 	like "$(vol $fs space x x)" "^$driver [0-9]+ [0-9]+ [0-9]+$" "$fs: the driver is found, space is known"
 	is "$(DRIVER=dir vol $fs space x x | cut -d' ' -f1)" dir "$fs: dir can be asked for anywhere"
-	fails invalid "$fs: a driver that does not exist" env DRIVER=zfs "$BUILD/tests/storage/volctl" "$pool" space x x
+	fails invalid "$fs: a driver that does not exist" env DRIVER=floppy "$BUILD/tests/storage/volctl" "$pool" space x x
 	ln -s "$pool" "$work/link-$fs"
 	fails invalid "$fs: a pool's path is no symbolic link" vol link-$fs space x x
 	fails not-found "$fs: a pool's path exists" vol $fs/nothing space x x

@@ -7,7 +7,9 @@
  * snapshot NAME | unsnapshot NAME | snapshot-root NAME | finish NAME
  * open PATH			which driver, and what it is
  * publish TOKEN		the volume VOLUME staged as TOKEN becomes OWNER's
- * send SNAP FROM|- [OFFSET DIGEST]		to standard output
+ * send SNAP FROM|- [OFFSET DIGEST [OFFER]]	to standard output
+ * offer SNAP FROM|-		what the receiving side says before
+ * whole			can the tree engine see all of it?
  * receive SNAP FROM|- [STATE-FILE]		from standard input; goes on where the file says
  * sweep | space		(OWNER and VOLUME are not looked at)
  *
@@ -143,8 +145,24 @@ static int do_send(struct call *c, struct err *err)
 	int r;
 
 	snprintf(resume.digest, sizeof(resume.digest), "%s", arg(c, 3));
+	resume.offer = *arg(c, 4) ? arg(c, 4) : NULL;
 	r = volume_send(c->volume, arg(c, 0), arg_or_null(c, 1), &resume, out, NULL, err);
 	return r < 0 ? r : stream_end(out, err);
+}
+
+static int do_offer(struct call *c, struct err *err)
+{
+	_cleanup_free_ char *offer = NULL;
+	int r = volume_offer(c->volume, arg(c, 0), arg_or_null(c, 1), &offer, err);
+
+	if (r >= 0)
+		printf("%s\n", offer ? offer : "");
+	return r;
+}
+
+static int do_whole(struct call *c, struct err *err)
+{
+	return volume_whole(c->volume, err);
 }
 
 static int save(void *ctx, const struct storage_resume *r, struct err *err)
@@ -202,6 +220,7 @@ static const struct {
 	{"create", do_create},
 	{"destroy", do_destroy},
 	{"finish", do_finish},
+	{"offer", do_offer},
 	{"open", do_open},
 	{"publish", do_publish},
 	{"receive", do_receive},
@@ -215,6 +234,7 @@ static const struct {
 	{"sweep", do_sweep},
 	{"sync", do_sync},
 	{"unsnapshot", do_unsnapshot},
+	{"whole", do_whole},
 };
 
 static int run(struct call *c, const char *verb, struct err *err)
