@@ -161,11 +161,13 @@ static int take_entry(struct apply *a, const struct op *op, struct err *err)
 	return r;
 }
 
-static int write_entry(struct apply *a, int fd, bool opath, bool fresh, struct err *err)
+static int write_entry(
+	struct apply *a, int fd, bool opath, bool fresh, uint32_t made, struct err *err)
 {
 	struct entry_target t = {.fd = fd,
 		.opath = opath,
 		.fresh = fresh,
+		.made = made,
 		.defaults = a->defaults.known ? &a->defaults : NULL,
 		.map = a->map,
 		.refused = refused,
@@ -185,7 +187,7 @@ static int write_metadata_of_folder(struct apply *a, struct err *err)
 	if (fd < 0)
 		return fd;
 	(void)entry_unlock(fd);
-	r = write_entry(a, fd, false, false, err);
+	r = write_entry(a, fd, false, false, 0, err);
 	return r < 0 ? failed_at(a, NULL, err) : 0;
 }
 
@@ -243,18 +245,19 @@ static int apply_meta(struct apply *a, int dirfd, const struct op *op, struct er
 	if (r >= 0 && !opath)
 		(void)entry_unlock(fd);
 	if (r >= 0)
-		r = write_entry(a, fd, opath, false, err);
+		r = write_entry(a, fd, opath, false, 0, err);
 	return r < 0 ? failed_at(a, op->name, err) : 0;
 }
 
 /* Files */
 
-static int create_file(struct apply *a, int dirfd, const char *name, struct err *err)
+/* With the bits that it will have in the end, never with more. */
+static int create_file(struct apply *a, int dirfd, const char *name, uint32_t mode, struct err *err)
 {
 	int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY;
 
 	for (int tries = 0;; tries++) {
-		int fd = openat(dirfd, name, flags, 0600);
+		int fd = openat(dirfd, name, flags, mode & 0777);
 
 		if (fd >= 0)
 			return fd;
@@ -310,7 +313,7 @@ static int close_file(struct apply *a, bool truncate, struct err *err)
 	if (truncate && ftruncate(a->file, (off_t)a->file_size) < 0)
 		r = err_errno(err, "set size");
 	if (r >= 0)
-		r = write_entry(a, a->file, false, a->fresh, err);
+		r = write_entry(a, a->file, false, a->fresh, a->made, err);
 	/* What is to be written late (network file systems) can fail here; for ours syncfs says it.
 	 */
 	if (close(a->file) < 0 && r >= 0)
@@ -329,6 +332,10 @@ static int begin_file(struct apply *a, const struct op *op, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	/* A default ACL changes the bits, too, and so does the mask of this process. */
+	a->made = a->fresh && !a->defaults.xattrs && !(a->e.mode & 0777 & ~a->defaults.kept)
+			  ? a->e.mode & 0777
+			  : 0;
 	if (a->fresh && a->e.chattr & ENTRY_CHATTR_EARLY)
 		(void)entry_set_chattr(
 			a->file, ENTRY_CHATTR_EARLY, a->e.chattr & ENTRY_CHATTR_EARLY, &missing);
@@ -348,7 +355,8 @@ static int apply_file(struct apply *a, int dirfd, const struct op *op, struct er
 	if (r < 0)
 		return r;
 	a->fresh = !(op->flags & OP_F_PATCH);
-	r = a->fresh ? create_file(a, dirfd, op->name, err) : open_file(a, dirfd, op->name, err);
+	r = a->fresh ? create_file(a, dirfd, op->name, op->mode, err)
+		     : open_file(a, dirfd, op->name, err);
 	if (r < 0)
 		return r;
 	a->file = r;
@@ -446,7 +454,7 @@ static int apply_node(struct apply *a, int dirfd, const struct op *op, struct er
 		err_errno(err, "open");
 		return failed_at(a, op->name, err);
 	}
-	r = write_entry(a, fd, true, true, err);
+	r = write_entry(a, fd, true, true, 0, err);
 	return r < 0 ? failed_at(a, op->name, err) : 0;
 }
 

@@ -37,6 +37,7 @@ struct apply {
 	char name[256]; /* of the entry being made, for messages */
 	int file;	/* being filled, or -1 */
 	bool fresh;
+	uint32_t made; /* its permission bits, if fresh and known */
 	uint64_t file_size;
 };
 

@@ -268,7 +268,8 @@ int entry_probe(int fd, struct entry_defaults *ret, struct err *err)
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, "stat a new file");
-	*ret = (struct entry_defaults){.known = true, .uid = st.st_uid, .gid = st.st_gid};
+	*ret = (struct entry_defaults){
+		.known = true, .uid = st.st_uid, .gid = st.st_gid, .kept = st.st_mode & 0777};
 	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0)
 		ret->chattr = (uint32_t)flags & ENTRY_CHATTR;
 	(void)get_project(fd, &ret->project);
@@ -332,6 +333,8 @@ static int write_mode(const struct entry_target *t, const struct entry *e, struc
 
 	if (S_ISLNK(e->mode))
 		return 0; /* a symlink has none */
+	if (t->made && t->made == (e->mode & 07777) && !e->xattrs.n)
+		return 0;
 	if (!t->opath) {
 		if (fchmod(t->fd, e->mode & 07777) < 0)
 			return err_errno(err, "set mode");

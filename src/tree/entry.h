@@ -62,8 +62,9 @@ void entry_done(struct entry *e);
  * on. */
 struct entry_target {
 	int fd;
-	bool opath;	   /* fd is an O_PATH one */
-	bool fresh;	   /* made just now, with nothing of its own but what defaults says */
+	bool opath;    /* fd is an O_PATH one */
+	bool fresh;    /* made just now, with nothing of its own but what defaults says */
+	uint32_t made; /* fresh: permission bits that it has already, and no others; 0: not known */
 	bool verify_times; /* look whether the file system stores them to the nanosecond */
 	const struct entry_defaults *defaults; /* NULL: not known */
 	const struct idmap *map;
@@ -74,6 +75,7 @@ struct entry_target {
 struct entry_defaults {
 	bool known, xattrs;
 	uint32_t uid, gid, chattr, project;
+	uint32_t kept; /* permission bits that a new file gets when it is made with them */
 };
 int entry_probe(int fd, struct entry_defaults *ret, struct err *err) _must_use_;
 int entry_write(const struct entry_target *t, const struct entry *e, struct err *err) _must_use_;
