@@ -33,6 +33,8 @@ int intake_parse(char *const *words, bool base, struct intake *ret, struct err *
 			ret->final = true;
 		else if (str_starts(w, "from=") && snapshot_name_ok(w + 5))
 			ret->from = w + 5;
+		else if (str_starts(w, "origin="))
+			ret->origin = w + 7;
 		else if (i == 1 && !strcmp(w, "-"))
 			ret->snap = NULL;
 		else if (i == 1 && snapshot_name_ok(w))
@@ -142,46 +144,6 @@ static void start_over(struct receiving *r, json_t *f)
 		log_warning("%s", e.text);
 }
 
-static int take_native(
-	struct receiving *r, const struct intake *in, json_t *f, json_t **ret, struct err *err)
-{
-	_cleanup_volume_ struct volume *v = receiving_staged(r, in->volume);
-	struct checkpoint cp = {r, f, in->snap};
-	struct storage_resume resume;
-	const char *last = json_get_str(f, "last");
-	int res;
-
-	if (!in->snap)
-		return err_set(err, ERR_PROTOCOL, "a native stream needs its snapshot's name");
-	if (last && !strcmp(last, in->snap)) { /* the answer was lost, or it is a replay: nothing is
-						  taken twice */
-		res = forget_older(v, in, err);
-		if (res < 0)
-			return res;
-		*ret = json_object();
-		return verb_serve_ready(r->verb, json_pack("{s:b}", "complete", 1), err);
-	}
-	if (in->from ? !last || strcmp(last, in->from) : last != NULL)
-		return err_set(err, ERR_STATE, "volume '%s' was last received at '%s', not at '%s'",
-			in->volume, last ? last : "(nothing)", in->from ? in->from : "(nothing)");
-	load_checkpoint(f, in->snap, &resume);
-	res = say_native_ready(r, in, v, &resume, err);
-	if (res >= 0)
-		res = volume_receive(v, in->snap, in->from, &resume, save_checkpoint, &cp,
-			verb_stream(r->verb, NULL), r->m->progress, err);
-	if (res == -ERR_CORRUPT)
-		start_over(r, f);
-	if (res < 0)
-		return res;
-	json_put_str(f, "last", in->snap);
-	json_object_del(f, "resume");
-	res = transfer_save(r->m->st, r->t, err);
-	if (res >= 0)
-		res = forget_older(v, in, err);
-	*ret = json_object();
-	return res;
-}
-
 static json_t *tree_answer(const struct tree_result *res)
 {
 	json_t *o = json_object(), *list = json_array();
@@ -199,6 +161,123 @@ static json_t *tree_answer(const struct tree_result *res)
 	return o;
 }
 
+/* The operations say where they end, but only the stream's own end says that nothing was lost on
+ * the way, and only after it may the verb be answered. */
+static int expect_end(struct stream *in, struct err *err)
+{
+	char byte;
+	ssize_t n = stream_read(in, &byte, 1, err);
+
+	if (n > 0)
+		return err_set(err, ERR_PROTOCOL, "there are data behind the end of the tree");
+	return (int)n;
+}
+
+/* A pass of the tree engine, into the folder fd. */
+static int take_operations(struct receiving *r, const struct intake *in, int fd,
+	const struct idmap *idmap, json_t **ret, struct err *err)
+{
+	_cleanup_free_ char *dir = places_transfer_dir(r->t->token);
+	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, in->volume);
+	struct tree_receive_args a = {
+		.rootfd = fd, .idmap = idmap, .progress = r->m->progress, .state_dir = state_dir};
+	struct tree_result result = {0};
+	int res = file_mkdirs(state_dir, 0700, err);
+
+	if (res >= 0)
+		res = say_tree_ready(r, state_dir, err);
+	if (res >= 0)
+		res = tree_receive(&a, verb_stream(r->verb, NULL), &result, err);
+	if (res >= 0)
+		res = expect_end(verb_stream(r->verb, NULL), err);
+	if (res >= 0)
+		*ret = tree_answer(&result);
+	tree_result_done(&result);
+	return res;
+}
+
+/* 1: it is here already. A folder that is new has nothing of what the engine has kept. */
+static int open_filled(struct receiving *r, const struct intake *in, struct volume *v, int *ret_fd,
+	struct err *err)
+{
+	_cleanup_free_ char *dir = places_transfer_dir(r->t->token);
+	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, in->volume);
+	int res = volume_fill(v, in->snap, in->origin, false, ret_fd, err);
+
+	if (res != -ERR_NOT_FOUND)
+		return res;
+	err_clear(err);
+	res = tree_resume_forget(state_dir, err);
+	return res < 0 ? res : volume_fill(v, in->snap, in->origin, true, ret_fd, err);
+}
+
+/* A native first copy that comes as a tree. */
+static int fill_native(struct receiving *r, const struct intake *in, struct volume *v, json_t **ret,
+	struct err *err)
+{
+	_cleanup_close_ int fd = -1;
+	int res = open_filled(r, in, v, &fd, err);
+
+	if (res > 0) {
+		*ret = json_object();
+		return verb_serve_ready(r->verb, json_pack("{s:b}", "complete", 1), err);
+	}
+	if (res >= 0)
+		res = take_operations(r, in, fd, NULL, ret, err);
+	return res < 0 ? res : volume_filled(v, in->snap, in->origin, err);
+}
+
+static int receive_native(struct receiving *r, const struct intake *in, struct volume *v, json_t *f,
+	json_t **ret, struct err *err)
+{
+	struct checkpoint cp = {r, f, in->snap};
+	struct storage_resume resume;
+	int res;
+
+	load_checkpoint(f, in->snap, &resume);
+	res = say_native_ready(r, in, v, &resume, err);
+	if (res >= 0)
+		res = volume_receive(v, in->snap, in->from, &resume, save_checkpoint, &cp,
+			verb_stream(r->verb, NULL), r->m->progress, err);
+	if (res == -ERR_CORRUPT)
+		start_over(r, f);
+	if (res >= 0)
+		*ret = json_object();
+	return res;
+}
+
+static int take_native(
+	struct receiving *r, const struct intake *in, json_t *f, json_t **ret, struct err *err)
+{
+	_cleanup_volume_ struct volume *v = receiving_staged(r, in->volume);
+	const char *last = json_get_str(f, "last");
+	int res;
+
+	if (!in->snap)
+		return err_set(err, ERR_PROTOCOL, "a native stream needs its snapshot's name");
+	if (last && !strcmp(last, in->snap)) { /* the answer was lost, or it is a replay: nothing is
+						  taken twice */
+		res = forget_older(v, in, err);
+		if (res < 0)
+			return res;
+		*ret = json_object();
+		return verb_serve_ready(r->verb, json_pack("{s:b}", "complete", 1), err);
+	}
+	if (in->from ? !last || strcmp(last, in->from) : last != NULL)
+		return err_set(err, ERR_STATE, "volume '%s' was last received at '%s', not at '%s'",
+			in->volume, last ? last : "(nothing)", in->from ? in->from : "(nothing)");
+	res = in->origin && !in->from ? fill_native(r, in, v, ret, err)
+				      : receive_native(r, in, v, f, ret, err);
+	if (res < 0)
+		return res;
+	json_put_str(f, "last", in->snap);
+	json_object_del(f, "resume");
+	res = transfer_save(r->m->st, r->t, err);
+	if (res >= 0)
+		res = forget_older(v, in, err);
+	return res;
+}
+
 static int make_volume(struct volume *v, json_t *f, struct receiving *r, struct err *err)
 {
 	int res;
@@ -214,26 +293,11 @@ static int make_volume(struct volume *v, json_t *f, struct receiving *r, struct 
 	return transfer_save(r->m->st, r->t, err);
 }
 
-/* The operations say where they end, but only the stream's own end says that nothing was lost on
- * the way, and only after it may the verb be answered. */
-static int expect_end(struct stream *in, struct err *err)
-{
-	char byte;
-	ssize_t n = stream_read(in, &byte, 1, err);
-
-	if (n > 0)
-		return err_set(err, ERR_PROTOCOL, "there are data behind the end of the tree");
-	return (int)n;
-}
-
 static int take_tree(
 	struct receiving *r, const struct intake *in, json_t *f, json_t **ret, struct err *err)
 {
 	_cleanup_volume_ struct volume *v = receiving_staged(r, in->volume);
 	_cleanup_container_ struct container *c = NULL;
-	_cleanup_free_ char *dir = places_transfer_dir(r->t->token);
-	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, in->volume);
-	struct tree_result result = {0};
 	_cleanup_close_ int fd = -1;
 	int res = make_volume(v, f, r, err);
 
@@ -242,25 +306,11 @@ static int take_tree(
 	if (res >= 0)
 		res = volume_root(v, &fd, err);
 	if (res >= 0)
-		res = file_mkdirs(state_dir, 0700, err);
-	if (res >= 0)
-		res = say_tree_ready(r, state_dir, err);
+		res = take_operations(r, in, fd, &c->idmap, ret, err);
 	if (res < 0)
 		return res;
-	struct tree_receive_args a = {.rootfd = fd,
-		.idmap = &c->idmap,
-		.progress = r->m->progress,
-		.state_dir = state_dir};
-	res = tree_receive(&a, verb_stream(r->verb, NULL), &result, err);
-	if (res >= 0)
-		res = expect_end(verb_stream(r->verb, NULL), err);
-	if (res >= 0) {
-		json_put_bool(f, "complete", true);
-		*ret = tree_answer(&result);
-		res = transfer_save(r->m->st, r->t, err);
-	}
-	tree_result_done(&result);
-	return res;
+	json_put_bool(f, "complete", true);
+	return transfer_save(r->m->st, r->t, err);
 }
 
 static bool all_complete(struct receiving *r)

@@ -9,9 +9,10 @@
 struct intake {
 	bool base, final;
 	const char *volume, *snap, *from; /* snap and from: NULL where there are none */
+	const char *origin;		  /* of a native first copy that comes as a tree, or NULL */
 };
 
-/* VOLUME [SNAPSHOT] [from=SNAP] [final] after the ID. */
+/* VOLUME [SNAPSHOT] [from=SNAP] [origin=ORIGIN] [final] after the ID. */
 int intake_parse(char *const *words, bool base, struct intake *ret, struct err *err) _must_use_;
 /* Answers {"ready"}, takes the stream, *ret is the last answer. */
 int intake_run(

@@ -23,12 +23,20 @@ struct leg {
 	const char *snap; /* NULL: the live tree */
 	const char *from; /* NULL: whole */
 	bool base, final, native;
+	/* A native volume whose first copy the tree engine does (volume_origin); "": not so. */
+	char origin[STORAGE_ORIGIN_MAX];
 };
+
+static bool by_tree(const struct leg *l)
+{
+	return !l->native || l->origin[0];
+}
 
 static int start_verb(struct sending *s, const struct leg *l, struct verb **ret, json_t **ret_ready,
 	struct err *err)
 {
 	_cleanup_free_ char *from = l->from ? xasprintf("from=%s", l->from) : NULL;
+	_cleanup_free_ char *origin = l->origin[0] ? xasprintf("origin=%s", l->origin) : NULL;
 	const char *words[9] = {"receive", l->base ? "base" : "incremental", s->t->token,
 		l->v->name, l->snap ? l->snap : "-"};
 	size_t n = 5;
@@ -36,6 +44,8 @@ static int start_verb(struct sending *s, const struct leg *l, struct verb **ret,
 
 	if (from)
 		words[n++] = from;
+	if (origin)
+		words[n++] = origin;
 	if (l->final)
 		words[n++] = "final";
 	r = peer_connect(s->peer, err);
@@ -84,7 +94,7 @@ static int send_tree(struct sending *s, const struct leg *l, const json_t *ready
 	struct tree_resume resume;
 	struct tree_result res = {0};
 	struct tree_send_args a = {.index_path = index,
-		.idmap = &s->c->idmap,
+		.idmap = l->native ? NULL : &s->c->idmap, /* native: ids as they are */
 		.final = l->final || l->snap,
 		.progress = s->m->progress,
 		.resume = &resume};
@@ -112,7 +122,7 @@ static int settle_index(struct sending *s, const struct leg *l, int r, struct er
 	struct err e = ERR_INIT;
 
 	if (r >= 0)
-		return tree_commit(index, err);
+		return l->native ? tree_forget(index, err) : tree_commit(index, err);
 	if ((r == -ERR_STATE || r == -ERR_CORRUPT) && tree_forget(index, &e) < 0)
 		log_warning("%s", e.text);
 	return r;
@@ -148,7 +158,7 @@ static int stream_data(struct sending *s, const struct leg *l, struct verb *v, c
 		.rate = &s->rate,
 		.bwlimit = s->bwlimit};
 	struct stream *out = verb_stream(v, &fo);
-	int r = l->native ? send_native(s, l, ready, out, err) : send_tree(s, l, ready, out, err);
+	int r = by_tree(l) ? send_tree(s, l, ready, out, err) : send_native(s, l, ready, out, err);
 
 	if (r >= 0)
 		r = stream_end(out, err);
@@ -169,7 +179,7 @@ static int stream_leg(struct sending *s, const struct leg *l, struct err *err)
 		r = stream_data(s, l, v, ready, err);
 	if (r >= 0)
 		r = verb_finish(v, &ok, err);
-	if (!l->native)
+	if (by_tree(l))
 		r = settle_index(s, l, r, err);
 	if (r < 0)
 		return r;
@@ -204,7 +214,7 @@ static int stream_leg_patiently(
 
 		err_clear(err);
 		r = stream_leg(s, l, err);
-		if ((r == -ERR_CORRUPT || (r == -ERR_STATE && !l->native)) && !again) {
+		if ((r == -ERR_CORRUPT || (r == -ERR_STATE && by_tree(l))) && !again) {
 			again = true; /* once more from what both agree on: the start */
 			continue;
 		}
@@ -217,6 +227,13 @@ static int stream_leg_patiently(
 		if (r < 0)
 			return r;
 	}
+}
+
+static int send_snapshot(struct sending *s, struct leg *l, usec_t patience, struct err *err)
+{
+	int r = l->base ? volume_origin(l->v, l->snap, l->origin, err) : 0;
+
+	return r < 0 ? r : stream_leg_patiently(s, l, patience, err);
 }
 
 static int new_snapshot(struct sending *s, struct volume *v, json_t *f, struct err *err)
@@ -255,7 +272,7 @@ static int send_user_snapshots(
 
 		if (snaps.v[i].own)
 			continue;
-		r = stream_leg_patiently(s, &l, patience, err);
+		r = send_snapshot(s, &l, patience, err);
 		if (r < 0)
 			break;
 		json_put_str(f, "sent", snaps.v[i].name);
@@ -297,7 +314,7 @@ static int send_pending(
 		.base = !sent,
 		.final = p->final,
 		.native = true};
-	int r = stream_leg_patiently(s, &l, p->patience, err);
+	int r = send_snapshot(s, &l, p->patience, err);
 
 	return r < 0 ? r : advance(s, v, f, err);
 }
@@ -326,6 +343,11 @@ static int drop_pending(struct sending *s, struct volume *v, json_t *f, struct e
 	return transfer_save(s->m->st, s->t, err);
 }
 
+static bool has_snapshots(const struct volume *v, const json_t *f)
+{
+	return volume_can(v, STORAGE_SNAPSHOT) && !json_get_bool(f, "live", false);
+}
+
 /* Where snapshots are cheap the tree engine reads one, so that what it sends is one moment's. */
 static int pass_tree(struct sending *s, struct volume *v, const struct pass *p, struct err *err)
 {
@@ -335,7 +357,7 @@ static int pass_tree(struct sending *s, struct volume *v, const struct pass *p, 
 
 	if (r < 0)
 		return r;
-	if ((p->frozen || !p->final) && volume_can(v, STORAGE_SNAPSHOT)) {
+	if ((p->frozen || !p->final) && has_snapshots(v, f)) {
 		r = new_snapshot(s, v, f, err);
 		if (r < 0)
 			return r;
@@ -412,7 +434,7 @@ int pass_freeze(struct sending *s, bool *ret_all, struct err *err)
 		struct volume *v = s->vols.v[i];
 		int r;
 
-		if (!volume_can(v, STORAGE_SNAPSHOT)) {
+		if (!has_snapshots(v, sending_volume(s, v->name))) {
 			all = false;
 			continue;
 		}

@@ -64,21 +64,37 @@ static int new_transfer(struct sending *s, const char *ct, const struct own *own
 	return 0;
 }
 
+/* What native streams cannot say the tree engine can; where there can be no snapshot, of what is
+ * live. */
+static int look_at_volume(struct volume *v, json_t *f, uint64_t *total, struct err *err)
+{
+	struct volume_size size;
+	bool live;
+	int r = volume_size(v, &size, err);
+
+	if (r >= 0)
+		r = volume_streams(v, &size, &live, err);
+	if (r < 0)
+		return r;
+	json_put_str(f, "path", v->path);
+	json_put_u64(f, "bytes", size.bytes);
+	json_put_u64(f, "inodes", size.inodes);
+	json_put_bool(f, "streams", r > 0);
+	json_put_bool(f, "live", live);
+	*total += size.bytes;
+	return 0;
+}
+
 static int measure(struct sending *s, struct err *err)
 {
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < s->vols.n; i++) {
-		struct volume_size size;
 		json_t *f = sending_volume(s, s->vols.v[i]->name);
-		int r = volume_size(s->vols.v[i], &size, err);
+		int r = look_at_volume(s->vols.v[i], f, &total, err);
 
 		if (r < 0)
 			return r;
-		json_put_str(f, "path", s->vols.v[i]->path);
-		json_put_u64(f, "bytes", size.bytes);
-		json_put_u64(f, "inodes", size.inodes);
-		total += size.bytes;
 	}
 	json_put_u64(s->t->facts, "bytes", total);
 	return 0;

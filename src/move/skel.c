@@ -18,7 +18,7 @@ static json_t *volumes_json(struct sending *s)
 		json_put_str(v, "driver", s->vols.v[i]->driver->name);
 		json_put_u64(v, "bytes", json_get_u64(f, "bytes", 0));
 		json_put_u64(v, "inodes", json_get_u64(f, "inodes", 0));
-		json_put_bool(v, "native", volume_can(s->vols.v[i], STORAGE_INCREMENTAL));
+		json_put_bool(v, "native", json_get_bool(f, "streams", false));
 		json_array_append_new(a, v);
 	}
 	return a;

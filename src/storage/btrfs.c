@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/beneath.h"
 #include "base/fault.h"
+#include "storage/btrfs_origin.h"
 #include "storage/btrfs_subvol.h"
 #include "storage/driver.h"
 #include "storage/files.h"
@@ -56,6 +57,18 @@ static int open_volume(const struct volume *v, struct err *err)
 		return err_set(err, ERR_UNSUPPORTED,
 			"it is a plain folder, not a subvolume, and has no snapshots");
 	return TAKE_FD(fd);
+}
+
+/* Neither a snapshot nor a stream holds the subvolumes inside. */
+static int btrfs_streams(struct volume *v, struct err *err)
+{
+	_cleanup_close_ int fd = open_volume(v, err);
+	int r = fd < 0 ? fd : subvol_check_none_below(fd, err);
+
+	if (r != -ERR_UNSUPPORTED)
+		return r < 0 ? r : 1;
+	err_clear(err);
+	return 0;
 }
 
 static int btrfs_snapshot(struct volume *v, const char *snap, struct err *err)
@@ -148,5 +161,9 @@ const struct storage_driver btrfs_driver = {
 	.snapshot_root = files_snapshot_root,
 	.send = btrfs_send,
 	.receive = btrfs_receive,
+	.streams = btrfs_streams,
+	.origin = btrfs_origin,
+	.fill = btrfs_fill,
+	.filled = btrfs_filled,
 	.finish = btrfs_finish,
 };

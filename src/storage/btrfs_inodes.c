@@ -12,6 +12,7 @@ void btrfs_inodes_init(struct btrfs_inodes *it, int fd, uint64_t since)
 {
 	it->fd = fd;
 	it->nested = 0;
+	it->extents = NULL;
 	it->next_number = BTRFS_FIRST_FREE_OBJECTID;
 	it->next_type = 0;
 	it->next_offset = 0;
@@ -103,6 +104,8 @@ int btrfs_inodes_next(struct btrfs_inodes *it, struct btrfs_inode *ret, struct e
 			inode_of(&h, item, ret);
 			return 1;
 		}
+		if (h.type == BTRFS_EXTENT_DATA_KEY && it->extents)
+			btrfs_extents_add(it->extents, h.objectid, item, h.len);
 		if (is_nested(&h, item))
 			it->nested = h.objectid;
 	}

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "storage/btrfs_extents.h"
 
 struct btrfs_inode {
 	uint64_t number, flags;
@@ -24,6 +25,7 @@ struct btrfs_inodes {
 	int fd; /* the caller's */
 	uint64_t
 		nested; /* the number of a folder with a subvolume in it that was passed; 0: none */
+	struct btrfs_extents *extents; /* the caller's, set after init: the extents go there */
 	uint64_t next_number, next_offset, since;
 	uint32_t next_type;
 	uint32_t left; /* items that are still in buf */

@@ -6,6 +6,7 @@
  *
  *	.receive	the working subvolume
  *	.at-OFFSET	at the last cut, and for a moment at the one before it too
+ *	.filled		what the tree engine fills instead (btrfs_origin.h)
  *	.stream		what the stream said at its beginning; it stays until the volume is finished
  *
  * The parent of an incremental stream is found by our own knowledge, never by searching the
@@ -25,6 +26,7 @@
 #include "storage/btrfs.h"
 #include "storage/btrfs_apply.h"
 #include "storage/btrfs_cut.h"
+#include "storage/btrfs_origin.h"
 #include "storage/btrfs_stream.h"
 #include "storage/btrfs_subvol.h"
 #include "storage/files.h"
@@ -81,7 +83,8 @@ int btrfs_receive_clean(int snaps, const char *but, struct err *err)
 		return err_errno(err, "list what was received");
 	}
 	while (r >= 0 && (e = readdir(dir)))
-		if ((str_starts(e->d_name, CUT) || str_eq(e->d_name, WORK)) &&
+		if ((str_starts(e->d_name, CUT) || str_eq(e->d_name, WORK) ||
+			    str_eq(e->d_name, BTRFS_FILLED)) &&
 			!(but && str_eq(e->d_name, but)))
 			r = subvol_delete(snaps, e->d_name, err);
 	return r;

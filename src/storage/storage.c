@@ -368,6 +368,53 @@ int volume_receive(struct volume *v, const char *snap, const char *from,
 	return end(v, r, err);
 }
 
+int volume_streams(
+	struct volume *v, const struct volume_size *size, bool *ret_live, struct err *err)
+{
+	int r = begin(v, "look at", NULL, err);
+
+	*ret_live = false;
+	if (r < 0 || !volume_can(v, STORAGE_INCREMENTAL))
+		return end(v, r, err);
+	if (!v->driver->streams)
+		return 1;
+	if (size->long_path)
+		return 0;
+	r = v->driver->streams(v, err);
+	*ret_live = r == 0;
+	return end(v, r, err);
+}
+
+int volume_origin(struct volume *v, const char *snap, char ret[STORAGE_ORIGIN_MAX], struct err *err)
+{
+	int r = begin(v, "look at snapshot", snap, err);
+
+	if (r >= 0 && v->driver->origin)
+		r = v->driver->origin(v, snap, ret, err);
+	return end(v, r, err);
+}
+
+int volume_fill(struct volume *v, const char *snap, const char *origin, bool make, int *ret_fd,
+	struct err *err)
+{
+	int r = begin(v, "receive", snap, err);
+
+	if (r >= 0)
+		r = v->driver->fill ? v->driver->fill(v, snap, origin, make, ret_fd, err)
+				    : missing(v, "copies by the tree engine", err);
+	return end(v, r, err);
+}
+
+int volume_filled(struct volume *v, const char *snap, const char *origin, struct err *err)
+{
+	int r = begin(v, "receive", snap, err);
+
+	if (r >= 0)
+		r = v->driver->filled ? v->driver->filled(v, snap, origin, err)
+				      : missing(v, "copies by the tree engine", err);
+	return end(v, r, err);
+}
+
 int volume_finish(struct volume *v, const char *snap, struct err *err)
 {
 	int r = begin(v, "finish", snap, err);

@@ -43,6 +43,7 @@ VEC(snapshot_vec, struct volume_snapshot);
 struct volume_size {
 	uint64_t bytes;	 /* allocated, without snapshots */
 	uint64_t inodes; /* 0: not known */
+	bool long_path;	 /* some path inside has 4096 bytes and more, or is too deep to tell */
 };
 
 /* State of a native receive that can be resumed, kept by the caller between calls (durable on the
@@ -52,6 +53,8 @@ struct storage_resume {
 	char digest[33]; /* names these bytes (hex XXH3-128, chained by the driver), "" for none */
 	const char *offer; /* sending: what the receiving driver says (volume_offer), or NULL */
 };
+
+#define STORAGE_ORIGIN_MAX 64
 
 struct storage_driver {
 	const char *name;
@@ -86,6 +89,15 @@ struct storage_driver {
 		struct storage_resume *resume,
 		int (*checkpoint)(void *ctx, const struct storage_resume *r, struct err *err),
 		void *ctx, struct stream *in, struct progress *p, struct err *err);
+	/* Optional: can a snapshot and a stream hold all of it (1, else 0), long paths apart?
+	 * Without it they hold anything. */
+	int (*streams)(struct volume *v, struct err *err);
+	/* All three or none. */
+	int (*origin)(
+		struct volume *v, const char *snap, char ret[STORAGE_ORIGIN_MAX], struct err *err);
+	int (*fill)(struct volume *v, const char *snap, const char *origin, bool make, int *ret_fd,
+		struct err *err);
+	int (*filled)(struct volume *v, const char *snap, const char *origin, struct err *err);
 	int (*finish)(struct volume *v, const char *snap, struct err *err);
 };
 
@@ -150,6 +162,24 @@ int volume_receive(struct volume *v, const char *snap, const char *from,
 	struct storage_resume *resume,
 	int (*checkpoint)(void *ctx, const struct storage_resume *r, struct err *err), void *ctx,
 	struct stream *in, struct progress *p, struct err *err) _must_use_;
+/* Can native streams say all that is in it (1), or must the tree engine (0), of the live files
+ * where there can be no snapshot (*ret_live)? */
+int volume_streams(struct volume *v, const struct volume_size *size, bool *ret_live,
+	struct err *err) _must_use_;
+/* The first copy of a native volume, done by the tree engine where that is faster and keeps as
+ *much; increments are native streams.
+ *
+ *	source:		volume_origin: 1 and the name of what snap is; 0: send a native stream
+ *	destination:	volume_fill: a folder for it; volume_filled: what it holds now is snap
+ *
+ * volume_fill without make is -ERR_NOT_FOUND if there is none yet: what the tree engine keeps of it
+ * must go first. 1: snap is here already, and complete. */
+int volume_origin(struct volume *v, const char *snap, char ret[STORAGE_ORIGIN_MAX],
+	struct err *err) _must_use_;
+int volume_fill(struct volume *v, const char *snap, const char *origin, bool make, int *ret_fd,
+	struct err *err) _must_use_;
+int volume_filled(
+	struct volume *v, const char *snap, const char *origin, struct err *err) _must_use_;
 /* The volume's live, writable content becomes snap's (the last received). Idempotent. */
 int volume_finish(struct volume *v, const char *snap, struct err *err) _must_use_;
 

@@ -11,15 +11,18 @@
 
 /* What lies deeper is not counted: nobody but somebody who wants to confuse us has such a tree, and
  * all this is for an estimate. It bounds our descriptors. */
-#define DEPTH 256
+#define DEPTH	  256
+#define PATH_LONG 4095 /* more than this no stream of a driver can say */
 /* A file with n names adds 1/n at each of them, in these units. */
 #define UNIT ((uint64_t)1 << 20)
 
 struct usage {
 	dev_t dev;
 	uint64_t bytes, inodes, part_inodes;
+	bool long_path;
 	size_t depth;
 	DIR *dirs[DEPTH];
+	size_t len[DEPTH]; /* of the path to each of them, with a slash */
 };
 
 static int enter(struct usage *u, int dirfd, const char *name)
@@ -27,12 +30,14 @@ static int enter(struct usage *u, int dirfd, const char *name)
 	_cleanup_close_ int fd = beneath_open_raw(dirfd, name, O_RDONLY | O_DIRECTORY, 0, 0);
 	struct stat st;
 
+	u->long_path = u->long_path || u->depth == DEPTH;
 	/* It went away, or became something else, while we looked. */
 	if (fd < 0 || u->depth == DEPTH || fstat(fd, &st) < 0 || st.st_dev != u->dev)
 		return 0;
 	u->dirs[u->depth] = fdopendir(fd);
 	if (!u->dirs[u->depth])
 		return -1;
+	u->len[u->depth] = u->depth ? u->len[u->depth - 1] + strlen(name) + 1 : 0;
 	u->depth++;
 	TAKE_FD(fd);
 	return 0;
@@ -70,6 +75,7 @@ static int step(struct usage *u)
 		return errno == ENOENT ? 0 : -1;
 	if (st.st_dev != u->dev)
 		return 0;
+	u->long_path = u->long_path || u->len[u->depth - 1] + strlen(e->d_name) > PATH_LONG;
 	count(u, &st);
 	return S_ISDIR(st.st_mode) ? enter(u, dirfd(dir), e->d_name) : 0;
 }
@@ -103,7 +109,8 @@ int usage_size(struct volume *v, struct volume_size *ret, struct err *err)
 	while (u->depth)
 		closedir(u->dirs[--u->depth]);
 	if (r >= 0)
-		*ret = (struct volume_size){u->bytes, u->inodes + u->part_inodes / UNIT};
+		*ret = (struct volume_size){
+			u->bytes, u->inodes + u->part_inodes / UNIT, u->long_path};
 	free(u);
 	return r;
 }

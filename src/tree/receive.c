@@ -82,6 +82,13 @@ int tree_resume_read(const char *state_dir, struct tree_resume *ret, struct err 
 	return 0;
 }
 
+int tree_resume_forget(const char *state_dir, struct err *err)
+{
+	_cleanup_free_ char *path = resume_path(state_dir);
+
+	return file_remove(path, err);
+}
+
 static void write_resume(struct receiver *rc, bool durable)
 {
 	if (rc->resume_fd < 0)

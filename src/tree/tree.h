@@ -87,6 +87,9 @@ int tree_forget(const char *index_path, struct err *err) _must_use_;
  * none. */
 int tree_resume_read(const char *state_dir, struct tree_resume *ret, struct err *err) _must_use_;
 
+/* What the destination kept is of a folder that is no more. */
+int tree_resume_forget(const char *state_dir, struct err *err) _must_use_;
+
 /* Local copy (snapshots of dir volumes, templates): reflinks or copy_file_range where it can. to
  * must be empty. */
 int tree_copy(int from_rootfd, int to_rootfd, struct progress *p, struct tree_result *ret,

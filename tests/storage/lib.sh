@@ -54,3 +54,34 @@ same() {
 has_faults() {
 	WHERRY_FAULT_TRACE=$work/trace vol "$1" destroy @none rootfs && [ -e "$work/trace" ]
 }
+
+# What only btrfs has: flags, shared extents, a default ACL and compression that new files would inherit.
+furnish_btrfs() {
+	mkdir "$1/flags" "$1/flags/nocow" "$1/flags/frozen" "$1/small"
+	chattr +C "$1/flags/nocow"
+	head -c 300000 /dev/zero | tr '\0' x >"$1/flags/nocow/file"
+	cp --reflink=always "$1/flags/nocow/file" "$1/flags/nocow/clone"
+	echo 1 >"$1/flags/append" && chattr +a "$1/flags/append"
+	echo 1 >"$1/flags/nodump" && chattr +dA "$1/flags/nodump"
+	echo 1 >"$1/flags/immutable" && chattr +i "$1/flags/immutable"
+	echo 1 >"$1/flags/frozen/file" && chattr +i "$1/flags/frozen"
+	chattr +SD "$1/small"
+	head -c 1048576 /dev/urandom >"$1/data" && sync -f "$1/data"
+	cp --reflink=always "$1/data" "$1/shared"
+	btrfs property set "$1/many" compression zstd
+	setfacl -d -m u:1234:rwx "$1"
+	setfacl -d -m u:4321:r "$1/many"
+	echo inherits >"$1/inherits"
+}
+
+again_btrfs() {
+	chattr -i "$1/flags/immutable" && echo 2 >"$1/flags/immutable" && chattr +i "$1/flags/immutable"
+	chattr -i "$1/flags/frozen" && mv "$1/flags/frozen/file" "$1/flags/frozen/moved"
+	echo 2 >"$1/flags/frozen/new" && chattr +i "$1/flags/frozen"
+	chattr -a "$1/flags/append" && mv "$1/flags/append" "$1/flags/plain"
+	chattr +a "$1/flags/nodump"
+	cp --reflink=always "$1/data" "$1/third"
+	fallocate -p -o 262144 -l 131072 "$1/data"
+	setfacl -k "$1"
+	echo inherits nothing >"$1/later"
+}

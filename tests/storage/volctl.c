@@ -5,6 +5,9 @@
  *
  * create | destroy | size | sync | snapshots | root
  * snapshot NAME | unsnapshot NAME | snapshot-root NAME | finish NAME
+ * streams			native | tree | live: how it is best sent
+ * origin SNAP			what a first copy by the tree engine is called, or nothing
+ * fill SNAP ORIGIN [make]	the folder for it; filled SNAP ORIGIN
  * open PATH			which driver, and what it is
  * publish TOKEN		the volume VOLUME staged as TOKEN becomes OWNER's
  * send SNAP FROM|- [OFFSET DIGEST [OFFER]]	to standard output
@@ -131,6 +134,43 @@ static int do_finish(struct call *c, struct err *err)
 	return volume_finish(c->volume, arg(c, 0), err);
 }
 
+static int do_streams(struct call *c, struct err *err)
+{
+	struct volume_size size;
+	bool live;
+	int r = volume_size(c->volume, &size, err);
+
+	if (r >= 0)
+		r = volume_streams(c->volume, &size, &live, err);
+	if (r >= 0)
+		puts(r ? "native" : live ? "live" : "tree");
+	return r;
+}
+
+static int do_origin(struct call *c, struct err *err)
+{
+	char origin[STORAGE_ORIGIN_MAX];
+	int r = volume_origin(c->volume, arg(c, 0), origin, err);
+
+	if (r > 0)
+		puts(origin);
+	return r;
+}
+
+static int do_fill(struct call *c, struct err *err)
+{
+	int fd, r = volume_fill(c->volume, arg(c, 0), arg(c, 1), c->argc > 2, &fd, err);
+
+	if (r > 0)
+		puts("it is here");
+	return r != 0 ? r : print_place(fd);
+}
+
+static int do_filled(struct call *c, struct err *err)
+{
+	return volume_filled(c->volume, arg(c, 0), arg(c, 1), err);
+}
+
 static int do_publish(struct call *c, struct err *err)
 {
 	_cleanup_volume_ struct volume *staged = volume_staged(c->pool, arg(c, 0), c->volume->name);
@@ -219,9 +259,12 @@ static const struct {
 } verbs[] = {
 	{"create", do_create},
 	{"destroy", do_destroy},
+	{"fill", do_fill},
+	{"filled", do_filled},
 	{"finish", do_finish},
 	{"offer", do_offer},
 	{"open", do_open},
+	{"origin", do_origin},
 	{"publish", do_publish},
 	{"receive", do_receive},
 	{"root", do_root},
@@ -231,6 +274,7 @@ static const struct {
 	{"snapshot-root", do_snapshot_root},
 	{"snapshots", do_snapshots},
 	{"space", do_space},
+	{"streams", do_streams},
 	{"sweep", do_sweep},
 	{"sync", do_sync},
 	{"unsnapshot", do_unsnapshot},

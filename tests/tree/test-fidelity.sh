@@ -18,7 +18,7 @@ ok "a nasty tree on btrfs" nasty "$work/btrfs/src" --flags --huge
 idle() { # FROM TO
 	local keep=$work/keep/${2//\//.}
 	"$BUILD/tests/tree/treecp" local "$work/$1" "$work/$2" "$keep/index" "$keep/state" final commit 2>&1 |
-		grep -q '^send: .* bytes=0 deleted=0 vanished=0 unsupported=0$'
+		grep -q '^send: .* bytes=0 deleted=0 vanished=0 unsupported=0 '
 }
 
 for a in $kinds; do
