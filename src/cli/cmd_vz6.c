@@ -1,10 +1,12 @@
 /*
  * vz6: containers of OpenVZ. Converting a configuration needs no daemon: an OpenVZ node has none.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cancel.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -12,6 +14,7 @@
 #include "cli/output.h"
 #include "convert/convert.h"
 #include "convert/files.h"
+#include "convert/fixup.h"
 #include "convert/ploop_image.h"
 #include "convert/report.h"
 
@@ -46,6 +49,21 @@ static const struct option_spec image_options[] = {
 		"the whole disk with its partition table, not only the file system"},
 	{"force", 'f', OPTION_FLAG, "force", NULL,
 		"also if the disk is in use: what is written may be torn"},
+	{NULL},
+};
+
+static const struct operand fixup_operands[] = {
+	{"ROOT", "root", OPTION_WORD, OPERAND_OPTIONAL}, {NULL}};
+
+static const struct option_spec fixup_options[] = {
+	{"dry-run", 'n', OPTION_FLAG, "dry_run", NULL, "only say what would be changed"},
+	{"without", 0, OPTION_WORD, "without", "NAME,...", "leave out these fix-ups"},
+	{"config", 0, OPTION_WORD, "config", "CTID|FILE",
+		"whose name servers are to be written into it"},
+	{"unprivileged", 'u', OPTION_FLAG, "unprivileged", NULL,
+		"it is to have a range of user ids of its own"},
+	{"revert", 0, OPTION_FLAG, "revert", NULL, "take back what was changed"},
+	{"list", 0, OPTION_FLAG, "list", NULL, "list the fix-ups"},
 	{NULL},
 };
 
@@ -143,6 +161,105 @@ static int image_run(struct cli *cli, const struct command *cmd, json_t *args, s
 	return 0;
 }
 
+static void list_fixups(struct cli *cli)
+{
+	static const char *const columns[] = {"name", "what", NULL};
+	_cleanup_json_ json_t *rows = json_array();
+	const char *name = NULL, *what;
+
+	while ((name = fixup_next(name, &what))) {
+		json_t *row = json_object();
+
+		json_put_str(row, "name", name);
+		json_put_str(row, "what", what);
+		json_array_append_new(rows, row);
+	}
+	if (cli->json)
+		output_json_result(cli, rows);
+	else
+		output_table(cli, rows, columns);
+}
+
+static void reverted(void *ctx, const char *path, const char *what)
+{
+	struct cli *cli = ctx;
+	_cleanup_free_ char *shown = str_escape(path, strlen(path));
+	json_t *o;
+
+	if (!cli->json) {
+		printf("/%s: %s\n", shown, what);
+		return;
+	}
+	o = json_object();
+	json_put_str(o, "path", path);
+	json_put_str(o, "what", what);
+	output_json_line(cli, "reverted", o);
+}
+
+static int revert_fixups(struct cli *cli, int root, struct err *err)
+{
+	int r = fix_revert(root, reverted, cli, err);
+
+	return r > 0 ? err_set(err, ERR_STATE,
+			       "%d of its files were changed since, and are left as they are", r)
+		     : r;
+}
+
+static int apply_fixups(struct cli *cli, int root, const json_t *args, struct err *err)
+{
+	const char *without = json_get_str(args, "without"), *ct = json_get_str(args, "config");
+	_cleanup_strv_ char **names = without ? str_split(without, ", ", false) : NULL;
+	_cleanup_(ve_files_done) struct ve_files files = {0};
+	_cleanup_conversion_ struct conversion *c = NULL;
+	_cleanup_(fixup_result_done) struct fixup_result res = {0};
+	struct fixup_options o = {.without = names,
+		.dry_run = json_get_bool(args, "dry_run", false),
+		.unified = file_exists("/sys/fs/cgroup/cgroup.controllers"),
+		.unprivileged = json_get_bool(args, "unprivileged", false)};
+	int r = ct ? ve_files_load(ct, NULL, &files, err) : 0;
+
+	if (ct && r >= 0)
+		r = convert_config(
+			&files.source, &(struct convert_options){.name = files.name}, &c, err);
+	if (r < 0)
+		return r;
+	if (c) {
+		o.nameservers = c->nameservers;
+		o.domains = c->domains;
+	}
+	r = fixup_apply(root, &o, &res, err);
+	if (r < 0)
+		return r;
+	if (cli->json) {
+		_cleanup_json_ json_t *v = fixup_json(&res);
+
+		output_json_result(cli, v);
+	} else {
+		_cleanup_free_ char *text = fixup_text(&res, o.dry_run);
+
+		fputs(text, stdout);
+	}
+	return 0;
+}
+
+static int fixup_run(struct cli *cli, const struct command *cmd, json_t *args, struct err *err)
+{
+	const char *path = json_get_str(args, "root");
+	_cleanup_close_ int root = -1;
+
+	if (json_get_bool(args, "list", false)) {
+		list_fixups(cli);
+		return 0;
+	}
+	if (!path)
+		return err_set(err, ERR_INVALID, "name the folder that is the container's root");
+	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return err_errno(err, "open %s", path);
+	return json_get_bool(args, "revert", false) ? revert_fixups(cli, root, err)
+						    : apply_fixups(cli, root, args, err);
+}
+
 /* The tool of vpsAdminOS has its manual inside. */
 static int man_run(struct cli *cli, const struct command *cmd, json_t *args, struct err *err)
 {
@@ -168,6 +285,8 @@ const struct command cmd_vz6[] = {
 	{"vz6 image", NULL, image_operands, image_options,
 		"write a ploop disk as an image that can be mounted anywhere", NULL, image_run,
 		NULL, COMMAND_ANYONE},
+	{"vz6 fixup", NULL, fixup_operands, fixup_options,
+		"change what a container of OpenVZ needs changed inside", NULL, fixup_run, NULL, 0},
 	{"man", NULL, NULL, NULL, "show the manual of the vz6 commands", NULL, man_run, NULL,
 		COMMAND_ANYONE},
 	COMMANDS_END,

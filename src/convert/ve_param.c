@@ -28,6 +28,8 @@ const char *ve_class_name(enum ve_class class)
 }
 
 static void say(struct ve_param *p, enum ve_class class, const char *fmt, va_list ap)
+	_printf_(3, 0);
+static void say(struct ve_param *p, enum ve_class class, const char *fmt, va_list ap)
 {
 	free(p->reason);
 	p->reason = fmt ? xvasprintf(fmt, ap) : NULL;
