@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "move/track.h"
 #include "tree/tree.h"
 
 #define TRIES_MAX     50
@@ -90,6 +91,7 @@ static int send_tree(struct sending *s, const struct leg *l, const json_t *ready
 {
 	_cleanup_free_ char *index = places_index(s->t->token, l->v->name);
 	const json_t *f = sending_volume(s, l->v->name);
+	_cleanup_watch_ struct watch *watch = NULL;
 	_cleanup_close_ int fd = -1;
 	struct tree_resume resume;
 	struct tree_result res = {0};
@@ -105,6 +107,8 @@ static int send_tree(struct sending *s, const struct leg *l, const json_t *ready
 		return r;
 	if (l->snap)
 		a.still_since = json_get_u64(f, "still_since", 0);
+	else
+		a.watch = watch = track_volume(s, l->v, fd);
 	read_resume(ready, &resume);
 	a.rootfd = fd;
 	r = tree_send(&a, out, &res, err);
@@ -482,6 +486,7 @@ int pass_forget(struct sending *s, struct err *err)
 	{
 		int r = forget_volume(s->t->ct, name, f, err);
 
+		track_end(s->t->token, name);
 		if (r < 0)
 			ret = r;
 	}
