@@ -147,9 +147,17 @@ void volume_vec_free(struct volume_vec *v)
 	volume_vec_done(v);
 }
 
-int places_digest(struct volume *v, const struct idmap *idmap, json_t *into, struct err *err)
+void places_put_digest(json_t *into, const char *volume, const struct digest128 *d)
 {
 	_cleanup_(str_done) struct str hex = STR_INIT;
+
+	for (size_t i = 0; i < sizeof(d->b); i++)
+		str_addf(&hex, "%02x", d->b[i]);
+	json_put_str(into, volume, hex.buf);
+}
+
+int places_digest(struct volume *v, const struct idmap *idmap, json_t *into, struct err *err)
+{
 	_cleanup_close_ int fd = -1;
 	struct digest128 d;
 	uint64_t entries;
@@ -159,9 +167,7 @@ int places_digest(struct volume *v, const struct idmap *idmap, json_t *into, str
 		r = tree_verify(fd, idmap, &d, &entries, err);
 	if (r < 0)
 		return err_prefix(err, "verify volume '%s'", v->name);
-	for (size_t i = 0; i < sizeof(d.b); i++)
-		str_addf(&hex, "%02x", d.b[i]);
-	json_put_str(into, v->name, hex.buf);
+	places_put_digest(into, v->name, &d);
 	return 0;
 }
 

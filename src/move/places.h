@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/digest.h"
 #include "base/vec.h"
 #include "model/container.h"
 #include "move/move.h"
@@ -27,7 +28,9 @@ VEC(volume_vec, struct volume *);
 int places_volumes(const struct container *c, struct volume_vec *ret, struct err *err) _must_use_;
 void volume_vec_free(struct volume_vec *v);
 
-/* Adds the digest of the volume's live tree (tree_verify), in hex, under its name. */
+/* Adds a digest, in hex, under the volume's name; places_digest that of its live tree, by a walk.
+ */
+void places_put_digest(json_t *into, const char *volume, const struct digest128 *d);
 int places_digest(
 	struct volume *v, const struct idmap *idmap, json_t *into, struct err *err) _must_use_;
 

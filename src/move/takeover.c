@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/fault.h"
 #include "base/file.h"
@@ -12,6 +13,7 @@
 #include "move/health.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
+#include "tree/tree.h"
 
 #define DIALOGUE_IDLE                                                                              \
 	(15 * 60 * USEC_PER_SEC) /* the source stops its container meanwhile; ssh notices a dead   \
@@ -70,6 +72,21 @@ static int check_revision(struct receiving *r, const json_t *msg, struct err *er
 		r->t->ct, (unsigned long long)have, (unsigned long long)want);
 }
 
+/* Of a tree what its receiver has kept up to date, where it could. */
+static int digest_volume(struct receiving *r, const json_t *f, struct volume *v,
+	const struct container *c, json_t *into, struct err *err)
+{
+	_cleanup_free_ char *dir = places_transfer_dir(r->t->token);
+	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, v->name);
+	struct digest128 d;
+	uint64_t entries;
+
+	if (json_get_bool(f, "native", false) || !tree_sum_received(state_dir, &d, &entries))
+		return places_digest(v, &c->idmap, into, err);
+	places_put_digest(into, v->name, &d);
+	return 0;
+}
+
 /* What stands here, for the source to compare with what stands there. */
 static int digest_volumes(struct receiving *r, json_t *into, struct err *err)
 {
@@ -83,7 +100,7 @@ static int digest_volumes(struct receiving *r, json_t *into, struct err *err)
 		_cleanup_volume_ struct volume *v = res >= 0 ? receiving_staged(r, name) : NULL;
 
 		if (v)
-			res = places_digest(v, &c->idmap, into, err);
+			res = digest_volume(r, f, v, c, into, err);
 	}
 	return res;
 }

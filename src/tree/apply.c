@@ -126,6 +126,11 @@ static int apply_dir(struct apply *a, const struct op *op, struct err *err)
 					 "the destination lacks a folder that it should have: %s",
 					 err->text)
 			       : fd;
+	if (a->kept) {
+		_cleanup_free_ char *path = walk_raw_path(&a->w, NULL);
+
+		kept_touch(a->kept, path);
+	}
 	a->in_dir = true;
 	a->exact = op->flags & OP_F_EXACT;
 	a->defaults.known = false;

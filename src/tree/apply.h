@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "tree/entry.h"
+#include "tree/kept.h"
 #include "tree/names.h"
 #include "tree/ops.h"
 #include "tree/tree.h"
@@ -20,6 +21,7 @@ struct apply {
 	int rootfd;
 	const struct idmap *map; /* NULL: the identity */
 	struct tree_result *res;
+	struct kept *kept; /* told what is touched; NULL: nobody wants to know */
 	/* private */
 	struct walk w;
 	bool in_dir; /* between DIR and DONE */

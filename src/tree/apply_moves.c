@@ -252,6 +252,8 @@ int apply_moves_op(struct apply *a, const struct op *op, struct err *err)
 		return end_batch(a, err);
 	if (!*op->path)
 		return err_set(err, ERR_PROTOCOL, "the root does not move");
+	if (a->kept)
+		kept_moved(a->kept, op->path);
 	if (a->batch == BATCH_SKIP)
 		return 0;
 	if (op->type == OP_OUT)

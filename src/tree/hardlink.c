@@ -58,6 +58,7 @@ void hardlinks_add(struct hardlinks *h, uint64_t dir, const struct index_entry *
 		.ctime = e->ctime,
 		.size = e->size,
 		.meta = e->meta,
+		.facts = e->facts,
 		.content = e->content,
 		.flags = e->flags,
 		.mode = e->mode};

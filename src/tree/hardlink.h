@@ -16,7 +16,7 @@ struct hardlink {
 	uint64_t inode;	  /* at the destination */
 	uint32_t name;	  /* offset */
 	int64_t ctime;
-	uint64_t size, meta;
+	uint64_t size, meta, facts;
 	struct digest128 content;
 	uint32_t flags, mode;
 };

@@ -145,6 +145,7 @@ static void fill_dir(
 		.name = rec_name(d, sizeof(*d)),
 		.ctime = e->ctime,
 		.meta = e->meta,
+		.facts = e->facts,
 		.flags = (uint32_t)e->flags,
 		.number = number,
 		.next = s->dir + d->rec.len,
@@ -205,6 +206,7 @@ void index_fill_entry(const unsigned char *map, uint64_t off, struct index_entry
 		.ctime = e->ctime,
 		.size = e->size,
 		.meta = e->meta,
+		.facts = e->facts,
 		.mode = e->mode,
 		.flags = e->flags,
 		.name = rec_name(e, sizeof(*e)),
@@ -337,6 +339,7 @@ static void put_entry(
 	r->ctime = e->ctime;
 	r->size = e->size;
 	r->meta = e->meta;
+	r->facts = e->facts;
 	memcpy(r->content, e->content.b, sizeof(r->content));
 	r->mode = e->mode;
 	r->flags = e->flags;
@@ -368,6 +371,7 @@ void index_put_done(struct index *ix, const struct index_dir *d, uint64_t at)
 	r->id = d->id;
 	r->ctime = d->ctime;
 	r->meta = d->meta;
+	r->facts = d->facts;
 	r->flags = d->flags;
 	r->at = at;
 	seal(&r->rec);

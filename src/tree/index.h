@@ -36,7 +36,7 @@ struct index_entry {
 	uint64_t inode; /* of the destination, by a number of our own: two names of one have the
 			   same */
 	int64_t ctime;
-	uint64_t size, meta; /* meta: entry_digest */
+	uint64_t size, meta, facts; /* meta: entry_digest; facts: facts_of_entry */
 	struct digest128 content;
 	uint32_t mode, flags;
 	const char *name;
@@ -49,7 +49,7 @@ struct index_dir {
 	uint64_t id, parent;
 	const char *name;
 	int64_t ctime;
-	uint64_t meta;
+	uint64_t meta, facts;
 	uint32_t flags;
 	size_t number;	      /* among all of the file, which is index_n_dirs */
 	uint64_t next, first; /* private: the records */

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define INDEX_MAGIC	 UINT64_C(0x32786564492d7877) /* "wx-Idex2" */
+#define INDEX_MAGIC	 UINT64_C(0x33786564492d7877) /* "wx-Idex3" */
 #define INDEX_F_DISTRUST 1u
 
 enum rec_type {
@@ -39,7 +39,7 @@ struct rec_entry {
 	struct rec rec;
 	uint64_t id, inode;
 	int64_t ctime;
-	uint64_t size, meta;
+	uint64_t size, meta, facts;
 	unsigned char content[16];
 	uint32_t mode, flags, n_blocks, pad;
 	uint64_t at; /* in a journal: of the stream */
@@ -49,7 +49,7 @@ struct rec_done {
 	struct rec rec;
 	uint64_t id;
 	int64_t ctime;
-	uint64_t meta, flags, at;
+	uint64_t meta, facts, flags, at;
 };
 
 struct rec_move {
@@ -83,6 +83,7 @@ struct name_slot {
 };
 
 struct index_tail {
+	unsigned char facts[16];			   /* the digest of the tree: facts.h */
 	uint64_t dirs, n_dirs, names, n_names, magic, sum; /* sum of everything before the tail */
 	/* Written anew where nothing else changes; after a crash of the host they mean nothing
 	 * anyway. */

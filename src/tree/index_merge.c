@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/vec.h"
 #include "tree/digest.h"
+#include "tree/facts.h"
 #include "tree/hardlink.h"
 #include "tree/index_file.h"
 
@@ -221,14 +222,18 @@ VEC(name_slot_vec, struct name_slot);
 
 struct todo {
 	uint64_t id, parent;
-	const char *name; /* in one of the maps */
+	uint64_t place, above; /* of what is in it, of the folder it is in: facts.h */
+	const char *name;      /* in one of the maps */
 };
 VEC(todo_vec, struct todo);
 
 struct merge {
 	const struct index *old;
 	const struct journal *j;
-	int fd;
+	int fd; /* -1: only the digest is wanted */
+	struct todo here;
+	struct digest128 facts;
+	uint64_t n_names;
 	struct str buf;
 	uint64_t off; /* of the end of buf */
 	struct dir_slot_vec dirs;
@@ -241,7 +246,8 @@ struct merge {
 
 static void out_flush(struct merge *m)
 {
-	if (!m->failed && fd_write_all(m->fd, m->buf.buf, m->buf.len, CLOCK_NEVER, m->err) < 0)
+	if (!m->failed && m->fd >= 0 &&
+		fd_write_all(m->fd, m->buf.buf, m->buf.len, CLOCK_NEVER, m->err) < 0)
 		m->failed = true;
 	str_trunc(&m->buf, 0);
 }
@@ -257,6 +263,13 @@ static void out(struct merge *m, const void *p, size_t n)
 	m->off += (n + 7) & ~(uint64_t)7;
 }
 
+static void add_facts(struct merge *m, uint64_t place, const char *name, uint64_t facts)
+{
+	struct digest128 d = facts_name(place, name, facts);
+
+	digest_add(&m->facts, &d);
+}
+
 static void out_dir(struct merge *m, const struct todo *t)
 {
 	size_t name_len = strlen(t->name) + 1;
@@ -265,6 +278,7 @@ static void out_dir(struct merge *m, const struct todo *t)
 
 	d.rec.len = (uint32_t)(sizeof(d) + ((name_len + 7) & ~(size_t)7));
 	*dir_slot_vec_push(&m->dirs) = (struct dir_slot){t->id, m->off, 0};
+	m->here = *t;
 	out(m, &d, sizeof(d));
 	out(m, t->name, name_len);
 }
@@ -278,6 +292,7 @@ static void out_entry(struct merge *m, uint64_t dir, const struct index_entry *e
 		.ctime = e->ctime,
 		.size = e->size,
 		.meta = e->meta,
+		.facts = e->facts,
 		.mode = e->mode,
 		.flags = e->flags,
 		.n_blocks = e->n_blocks};
@@ -285,8 +300,12 @@ static void out_entry(struct merge *m, uint64_t dir, const struct index_entry *e
 	memcpy(r.content, e->content.b, sizeof(r.content));
 	r.rec.len = (uint32_t)(sizeof(r) + ((name_len + 7) & ~(size_t)7) + 8 * e->n_blocks);
 	if (S_ISDIR(e->mode))
-		*todo_vec_push(&m->todo) = (struct todo){e->id, dir, e->name};
+		*todo_vec_push(&m->todo) = (struct todo){
+			e->id, dir, facts_place(m->here.place, e->name), m->here.place, e->name};
 	else
+		add_facts(m, m->here.place, e->name, e->facts);
+	m->n_names += !S_ISDIR(e->mode);
+	if (!S_ISDIR(e->mode) && m->fd >= 0)
 		*name_slot_vec_push(&m->names) = (struct name_slot){
 			e->id, (uint32_t)(m->dirs.n - 1), (uint32_t)(m->off / 8)};
 	out(m, &r, sizeof(r));
@@ -302,6 +321,7 @@ static void out_done(struct merge *m, const struct rec_done *done)
 	d.rec = (struct rec){REC_DONE, 0, sizeof(d), 0};
 	d.flags |= idset_has(&m->j->owed, d.id) ? INDEX_F_RACY : 0;
 	m->dirs.v[m->dirs.n - 1].done = m->off;
+	add_facts(m, m->here.above, m->here.name, d.facts);
 	out(m, &d, sizeof(d));
 }
 
@@ -432,6 +452,7 @@ static void merge_mixed(
 	struct rec_done done = {.id = t->id,
 		.ctime = old ? old->ctime : 0,
 		.meta = old ? old->meta : 0,
+		.facts = old ? old->facts : 0,
 		.flags = old ? old->flags : INDEX_F_RACY};
 	struct index_entry e;
 
@@ -463,7 +484,8 @@ static int merge_walk(struct merge *m, uint64_t root_id)
 
 	while (index_each_dir(m->old, &pos, &old))
 		most++;
-	*todo_vec_push(&m->todo) = (struct todo){root_id, 0, ""};
+	*todo_vec_push(&m->todo) = (struct todo){
+		root_id, 0, FACTS_PLACE_ROOT, FACTS_PLACE_NONE, ""};
 	while (m->todo.n && !m->failed) {
 		struct todo t = m->todo.v[--m->todo.n];
 		const struct part_dir *d = journal_dir(m->j, t.id);
@@ -532,6 +554,7 @@ static int out_tail(struct merge *m, const char *path)
 		return err_errno(m->err, "map %s", path);
 	t.sum = digest_u64(p, m->off);
 	munmap(p, m->off);
+	memcpy(t.facts, m->facts.b, sizeof(t.facts));
 	t.watch_id = m->stamp.id;
 	t.watch_cut = m->stamp.cut;
 	t.watch_sum = index_stamp_sum(&m->stamp);
@@ -658,4 +681,57 @@ int index_commit(const char *path, struct err *err)
 	j.trusted = UINT64_MAX;
 	journal_gather(&j);
 	return merge(path, &j, false, err);
+}
+
+/* Of the index as it is, without a journal. */
+static int sum_of_file(const struct index *ix, struct digest128 *ret, uint64_t *ret_entries)
+{
+	const struct index_tail *t;
+
+	if (!ix->map || ix->distrust || ix->pending)
+		return 0;
+	t = (const struct index_tail *)(ix->map + ix->size - sizeof(*t));
+	memcpy(ret->b, t->facts, sizeof(ret->b));
+	*ret_entries = t->n_dirs + t->n_names;
+	return 1;
+}
+
+static int sum_with_journal(const struct index *old, struct journal *j, struct digest128 *ret,
+	uint64_t *ret_entries, struct err *err)
+{
+	struct merge m = {.old = old, .j = j, .fd = -1, .err = err};
+	uint64_t root = j->root_id ? j->root_id : old->root_id;
+	int r;
+
+	j->trusted = UINT64_MAX;
+	journal_gather(j);
+	if (!j->dirs.n && !j->batch)
+		return sum_of_file(old, ret, ret_entries);
+	r = merge_walk(&m, root);
+	*ret = m.facts;
+	*ret_entries = m.dirs.n + m.n_names;
+	str_done(&m.buf);
+	dir_slot_vec_done(&m.dirs);
+	todo_vec_done(&m.todo);
+	return r < 0 ? r : 1;
+}
+
+int index_sum(const char *path, struct digest128 *ret, uint64_t *ret_entries, struct err *err)
+{
+	_cleanup_(journal_done) struct journal j = {0};
+	struct index old = {.part = -1};
+	int r = journal_open(path, &j, err), has_journal = r;
+
+	if (r >= 0)
+		r = index_map(path, &old, err);
+	if (r < 0)
+		return r;
+	if (!has_journal)
+		r = sum_of_file(&old, ret, ret_entries);
+	else if (!j.end || (old.root_id && j.root_id && old.root_id != j.root_id))
+		r = 0;
+	else
+		r = sum_with_journal(&old, &j, ret, ret_entries, err);
+	index_done(&old);
+	return r;
 }

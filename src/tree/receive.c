@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "tree/apply.h"
+#include "tree/kept.h"
 #include "tree/ops.h"
 
 #define BUF_SIZE     (4u << 20)
@@ -31,7 +32,8 @@ struct receiver {
 	struct apply apply;
 	unsigned char *buf;
 	size_t pos, len;
-	bool begun, ended;
+	bool begun, ended, first;
+	struct kept *kept;
 	uint64_t acked, sync_asked;
 	int resume_fd;
 	struct resume_file resume; /* under lock */
@@ -191,6 +193,42 @@ static int acknowledge(struct receiver *rc, bool always, struct err *err)
 	return stream_ack(rc->s, offset, false, err);
 }
 
+/* From here on what was known of the tree is told what happens to it; a first copy changes all. */
+static void take_proof(struct receiver *rc, bool first)
+{
+	rc->first = first;
+	rc->kept = kept_load(rc->a->state_dir);
+	if (first) {
+		kept_free(rc->kept);
+		rc->kept = NULL;
+	}
+	rc->apply.kept = rc->kept;
+}
+
+static int prove(struct receiver *rc, struct err *err)
+{
+	bool done = false;
+	int r = 0;
+
+	if (rc->kept)
+		r = kept_refresh(rc->kept, rc->a->rootfd, rc->a->idmap, &done, err);
+	else
+		rc->kept = kept_new();
+	if (r >= 0 && !done)
+		r = kept_walk(rc->kept, rc->a->rootfd, rc->a->idmap, err);
+	return r < 0 ? r : kept_save(rc->kept, rc->a->state_dir, err);
+}
+
+/* The tree as it is on disk now, for the comparison before a hand-over. If it can't be read, that
+ * walks, and says why. */
+static int keep_proof(struct receiver *rc, struct err *err)
+{
+	struct err e = ERR_INIT;
+	int r = rc->a->state_dir && !rc->first ? prove(rc, &e) : 0;
+
+	return r == -ERR_CANCELLED ? err_copy(err, &e) : 0;
+}
+
 static int begin(struct receiver *rc, const struct op *op, struct err *err)
 {
 	if (rc->begun || op->version != OPS_VERSION)
@@ -211,6 +249,7 @@ static int begin(struct receiver *rc, const struct op *op, struct err *err)
 		if (rc->resume_fd < 0)
 			return err_errno(err, "open %s", path);
 		write_resume(rc, true);
+		take_proof(rc, op->flags & OP_F_FRESH);
 		if (op->flags & OP_F_FRESH)
 			r = apply_forget_moves(rc->a->state_dir, err);
 		if (r < 0)
@@ -300,9 +339,9 @@ static int finish(struct receiver *rc, int r, struct err *err)
 	/* Also what broke off: so much need not come again. */
 	if (sync_tree(rc, offset) < 0 && r >= 0)
 		return err_errno(err, "sync the tree");
-	if (r < 0)
-		return r;
-	return stream_ack(rc->s, offset, true, err);
+	if (r >= 0)
+		r = stream_ack(rc->s, offset, true, err);
+	return r < 0 ? r : keep_proof(rc, err);
 }
 
 int tree_receive(const struct tree_receive_args *a, struct stream *s, struct tree_result *ret,
@@ -320,6 +359,7 @@ int tree_receive(const struct tree_receive_args *a, struct stream *s, struct tre
 	r = receive_all(&rc, err);
 	r = finish(&rc, r, err);
 	apply_done(&rc.apply);
+	kept_free(rc.kept);
 	free(rc.buf);
 	if (rc.resume_fd >= 0)
 		close(rc.resume_fd);

@@ -94,13 +94,21 @@ int tree_resume_forget(const char *state_dir, struct err *err) _must_use_;
  * must be empty. */
 int tree_copy(int from_rootfd, int to_rootfd, struct progress *p, struct tree_result *ret,
 	struct err *err) _must_use_;
-/* A digest of a still tree as it stands on disk now, by a walk of its own that shares nothing with
- * the index: every name in its folder, type and mode, owners as the container sees them,
- * modification time to the second, sizes, link targets, device numbers. Not content and xattrs:
- * those were checked as they came in. The same on both sides means that nothing is missing, nothing
- * is left over, nothing is older. */
+/* A digest of a tree as it stands on disk now, by a walk that shares nothing with the index: every
+ * name in its folder, type and mode, owners as the container sees them, modification time to the
+ * second, sizes, link targets, device numbers. Not content and xattrs: those were checked as they
+ * came in. The same on both sides means that nothing is missing, nothing is left over, nothing is
+ * older. */
 int tree_verify(int rootfd, const struct idmap *idmap, struct digest128 *ret, uint64_t *ret_entries,
 	struct err *err) _must_use_;
+
+/* The same digest without a walk. Of the source: of what its index says, after the destination has
+ * answered that it applied the last pass. Of the destination: of what its disk said when it was
+ * walked after a pass, taken on with each pass by looking again at every folder that the pass
+ * touched. 1: here it is; 0: not known, walk. */
+int tree_sum_sent(const char *index_path, struct digest128 *ret, uint64_t *ret_entries,
+	struct err *err) _must_use_;
+int tree_sum_received(const char *state_dir, struct digest128 *ret, uint64_t *ret_entries);
 
 /* Bytes (allocated), entries, and the first names of what the target filesystem could not hold; for
  * estimates, never crosses mounts. */

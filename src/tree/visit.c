@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/str.h"
 #include "tree/digest.h"
+#include "tree/facts.h"
 
 #define INLINE_MAX (256u << 10) /* files up to here travel in one operation */
 #define AHEAD	   64		/* files opened before they are needed */
@@ -123,6 +124,7 @@ static void describe(const struct visit *v, const char *name, struct index_entry
 		.ctime = e->ctime,
 		.size = e->size,
 		.meta = entry_digest(e),
+		.facts = facts_of_entry(e),
 		.mode = e->mode,
 		.name = name,
 		.flags = e->ctime >= v->s->racy_from ? INDEX_F_RACY : 0};
@@ -355,6 +357,7 @@ static void send_linked(
 		.ctime = l->ctime,
 		.size = l->size,
 		.meta = l->meta,
+		.facts = l->facts,
 		.mode = l->mode,
 		.content = l->content,
 		.flags = l->flags,
@@ -705,6 +708,7 @@ static int send_done(struct visit *v, const struct stat *before, struct err *err
 			return r;
 	}
 	d.meta = entry_digest(&s->e);
+	d.facts = facts_of_entry(&s->e);
 	d.flags = v->racy || d.ctime >= s->racy_from ? INDEX_F_RACY : 0;
 	index_put_done(&s->ix, &d, sender_offset(s));
 	return sender_flush_if_long(s, err);

@@ -37,6 +37,13 @@ watched() {
 }
 export WHERRY_WATCH=${WHERRY_WATCH:-$BUILD/src/daemon/wherry-watch}
 
+# sums_agree FROM TO OPTION...: do walks of both, the index, and what the receiver kept say the same?
+sums_agree() {
+	local from=$1 to=$2 keep=$work/keep/${2//\//.}
+	shift 2
+	"$BUILD/tests/tree/treecp" sums "$work/$from" "$work/$to" "$keep/index" "$keep/state" "$@"
+}
+
 # unwatch TO: ends it.
 unwatch() {
 	"$BUILD/tests/tree/treecp" unwatch "$work/keep/${1//\//.}"

@@ -30,7 +30,11 @@ equal() { # KIND
 	index_true "$1-to/tree" && same "$work/$1/tree" "$work/$1-to/tree" "${options[@]}"
 }
 final() { # KIND OPTION...: a last pass must have it all
-	pass "$@" final && equal "$1"
+	local kind=$1
+	shift
+	watched "$kind/tree" "$kind-to/tree" final "$@" && sums_agree "$kind/tree" "$kind-to/tree" &&
+		"$BUILD/tests/tree/treecp" commit "$work/keep/$kind-to.tree/index" && equal "$kind" &&
+		sums_agree "$kind/tree" "$kind-to/tree"
 }
 
 # A tracked pass; prints how many entries went.

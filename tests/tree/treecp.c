@@ -12,6 +12,8 @@
  *
  *	treecp watch DIR FOLDER [bounded]	(arms it, before there is an index)
  *	treecp unwatch FOLDER
+ *	treecp commit INDEX
+ *	treecp sums FROM TO INDEX STATE		(fails unless all four ways to the digest agree)
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -363,6 +365,34 @@ static int main_verify(char **argv)
 	return wrong > 0;
 }
 
+static void print_sum(const char *who, int r, const struct digest128 *d, uint64_t n)
+{
+	printf("%s %d %llu ", who, r, (unsigned long long)n);
+	for (size_t i = 0; i < sizeof(d->b); i++)
+		printf("%02x", d->b[i]);
+	putchar('\n');
+}
+
+static int main_sums(char **argv, const struct options *o)
+{
+	struct digest128 d[4] = {{{0}}};
+	uint64_t n[4] = {0};
+	struct err err = ERR_INIT;
+	int r[4], bad = 0;
+	static const char *const who[] = {"source", "destination", "index", "kept"};
+
+	r[0] = tree_verify(open_dir(argv[0]), &o->from, &d[0], &n[0], &err);
+	r[1] = tree_verify(open_dir(argv[1]), &o->to, &d[1], &n[1], &err);
+	r[2] = tree_sum_sent(argv[2], &d[2], &n[2], &err);
+	r[3] = tree_sum_received(argv[3], &d[3], &n[3]);
+	for (int i = 0; i < 4; i++)
+		bad |= r[i] < 0 || (i > 1 && r[i] == 0) || n[i] != n[0] ||
+		       memcmp(&d[i], &d[0], sizeof(d[0])) != 0;
+	for (int i = 0; bad && i < 4; i++)
+		print_sum(who[i], r[i], &d[i], n[i]);
+	return bad;
+}
+
 int main(int argc, char **argv)
 {
 	struct frame_opts f = {.idle = 300 * USEC_PER_SEC};
@@ -376,6 +406,15 @@ int main(int argc, char **argv)
 		o = (struct options){.watch = argv[3], .bounded = argc > 4};
 		watch_free(watch_for(open_dir(argv[2]), &o));
 		return 0;
+	}
+	if (argc == 3 && str_eq(argv[1], "commit")) {
+		if (tree_commit(argv[2], &err) < 0)
+			die("commit", &err);
+		return 0;
+	}
+	if (argc >= 6 && str_eq(argv[1], "sums")) {
+		o = parse(argv + 6);
+		return main_sums(argv + 2, &o);
 	}
 	if (argc >= 3 && str_eq(argv[1], "unwatch")) {
 		watch_end(argv[2], "tree");
