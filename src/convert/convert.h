@@ -8,7 +8,7 @@
  *
  * Nothing is read but what is given, nothing is run and nothing on the host is looked at: the same
  * files give the same container anywhere. Where the files lie, what their guest needs and where
- *they go is others' part: what the configuration says of it is in the conversion.
+ * they go is others' part: what the configuration says of it is in the conversion.
  *
  * Each map_NOUN.c decides about the parameters of one noun (map.h).
  */

@@ -1,6 +1,6 @@
 /*
  * Where the configuration of an OpenVZ container is: by its number on an OpenVZ node, or a file
- *that was brought here.
+ * that was brought here.
  *
  *	_cleanup_(ve_files_done) struct ve_files f = {0};
  *	r = ve_files_load("101", NULL, &f, &err);

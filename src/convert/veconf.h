@@ -1,6 +1,6 @@
 /*
  * The lines of an OpenVZ configuration file (CTID.conf, vz.conf), read as vzctl reads them and
- *never by a shell, which several old tools gave them to.
+ * never by a shell, which several old tools gave them to.
  *
  *	struct ve_line_vec lines = {0};
  *	r = veconf_parse(text, n, &lines, &err);

@@ -81,7 +81,8 @@ static int digest_volume(struct receiving *r, const json_t *f, struct volume *v,
 	struct digest128 d;
 	uint64_t entries;
 
-	if (json_get_bool(f, "native", false) || !tree_sum_received(state_dir, &d, &entries))
+	if (json_get_bool(f, "native", false) ||
+		!tree_sum_received(state_dir, &c->idmap, &d, &entries))
 		return places_digest(v, &c->idmap, into, err);
 	places_put_digest(into, v->name, &d);
 	return 0;

@@ -1,7 +1,7 @@
 /*
  * Inside zfs*.c only: our form of a volume's stream: one line of JSON that says which datasets
- *come, then the stream of `zfs send` of each that is not skipped, in chunks, because only a chunk
- *of length 0 says for certain that it has ended.
+ * come, then the stream of `zfs send` of each that is not skipped, in chunks, because only a chunk
+ * of length 0 says for certain that it has ended.
  *
  *	{"zfs":1,"parts":[{"name":"","from":"wherry-1","props":{...},"canmount":"on"},
  *			  {"name":"srv/data","skip":true,...}]}\n

@@ -75,3 +75,16 @@ uint64_t facts_place(uint64_t place, const char *name)
 {
 	return XXH3_64bits_withSeed(name, strlen(name), place);
 }
+
+uint64_t facts_of_map(const struct idmap *map)
+{
+	uint64_t d = map && !idmap_identity_on_disk(map);
+
+	for (size_t i = 0; d && i < map->ranges.n; i++) {
+		const struct idrange *r = &map->ranges.v[i];
+		uint32_t v[] = {r->is_gid, r->ct, r->host, r->count};
+
+		d = XXH3_64bits_withSeed(v, sizeof(v), d);
+	}
+	return d;
+}

@@ -28,3 +28,5 @@ int facts_of_stat(int dirfd, const char *name, const struct stat *st, const stru
 	uint64_t *ret, struct err *err) _must_use_;
 struct digest128 facts_name(uint64_t place, const char *name, uint64_t facts);
 uint64_t facts_place(uint64_t place, const char *name);
+/* Which ids on disk are which: another map makes other owners of the same disk. */
+uint64_t facts_of_map(const struct idmap *map);

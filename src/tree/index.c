@@ -92,6 +92,7 @@ int index_map(const char *path, struct index *ix, struct err *err)
 	ix->root_id = head_of(ix)->root_id;
 	ix->pending = head_of(ix)->pending;
 	ix->batch = head_of(ix)->batch;
+	ix->id_map = head_of(ix)->map;
 	read_stamp(ix);
 	return 0;
 }
@@ -291,7 +292,7 @@ static void seal(struct rec *r)
 	r->sum = digest_u64(r + 1, r->len - sizeof(*r));
 }
 
-int index_begin(struct index *ix, uint64_t session, uint64_t root_id,
+int index_begin(struct index *ix, uint64_t session, uint64_t root_id, uint64_t id_map,
 	const struct watch_stamp *stamp, struct err *err)
 {
 	_cleanup_free_ char *part = NULL;
@@ -306,6 +307,7 @@ int index_begin(struct index *ix, uint64_t session, uint64_t root_id,
 	r = put(ix, REC_BEGIN, sizeof(*r), NULL);
 	r->session = session;
 	r->root_id = root_id;
+	r->map = id_map;
 	r->watch_id = stamp->id;
 	r->watch_cut = stamp->cut;
 	seal(&r->rec);

@@ -10,7 +10,7 @@
  *	struct index ix;
  *	r = index_open(path, resume, &ix, &err);
  *	if (index_dir(&ix, id, &dir)) while (index_next(&dir, &entry)) ...
- *	r = index_begin(&ix, session, root_id, &stamp, &err);
+ *	r = index_begin(&ix, session, root_id, map, &stamp, &err);
  *	index_put_dir(...); index_put(...) ...; index_put_done(...);
  *	r = index_close(&ix, &err);
  *	r = index_commit(path, &err);		// when the destination said that all is well
@@ -64,6 +64,7 @@ struct index {
 	uint64_t root_id; /* 0: empty */
 	uint64_t pending; /* number of the batch of moves that may not have been applied; 0: none */
 	uint64_t batch;	  /* of the last one at all */
+	uint64_t id_map;  /* facts_of_map of the one it was made with */
 	struct watch_stamp stamp; /* changes since then are those since the index's pass */
 	/* the journal */
 	int part;
@@ -89,7 +90,7 @@ size_t index_n_names(const struct index *ix); /* that are no folders' */
 bool index_each_dir(const struct index *ix, size_t *pos, struct index_dir *ret);
 
 /* The journal. at: offset of the stream after which the destination has it. */
-int index_begin(struct index *ix, uint64_t session, uint64_t root_id,
+int index_begin(struct index *ix, uint64_t session, uint64_t root_id, uint64_t id_map,
 	const struct watch_stamp *stamp, struct err *err) _must_use_;
 /* A folder that the pass owes: it is to be looked at in the next one, whatever changes. */
 void index_put_owed(struct index *ix, uint64_t id);

@@ -65,11 +65,11 @@ struct rec_ack {
 
 struct rec_begin {
 	struct rec rec;
-	uint64_t session, root_id, watch_id, watch_cut;
+	uint64_t session, root_id, map, watch_id, watch_cut;
 };
 
 struct index_head {
-	uint64_t magic, flags, root_id, pending, batch;
+	uint64_t magic, flags, root_id, pending, batch, map;
 };
 
 struct dir_slot {

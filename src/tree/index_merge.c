@@ -36,7 +36,7 @@ VEC(part_move_vec, struct part_move);
 struct journal {
 	const unsigned char *map;
 	size_t size;
-	uint64_t session, root_id, applied, synced, trusted, end;
+	uint64_t session, root_id, map_of_ids, applied, synced, trusted, end;
 	uint64_t batches_end; /* moves count once their batch is whole */
 	uint64_t batch, pending;
 	struct watch_stamp stamp;
@@ -84,6 +84,7 @@ static void journal_scan(struct journal *j)
 
 			j->session = b->session;
 			j->root_id = b->root_id;
+			j->map_of_ids = b->map;
 			j->stamp = (struct watch_stamp){b->watch_id, b->watch_cut};
 		} else if (a->rec.type == REC_ACK) {
 			j->sent = true;
@@ -567,7 +568,7 @@ static int merge_into(struct merge *m, const char *path, bool distrust)
 {
 	uint64_t root = m->j->root_id ? m->j->root_id : m->old->root_id;
 	struct index_head h = {INDEX_MAGIC, distrust ? INDEX_F_DISTRUST : 0, root, m->old->pending,
-		MAX(m->old->batch, m->j->batch)};
+		MAX(m->old->batch, m->j->batch), m->j->map_of_ids};
 	int r;
 
 	if (m->j->batch)
@@ -633,6 +634,13 @@ static int remove_part(const char *path, struct err *err)
 	return r < 0 ? r : file_remove(part, err);
 }
 
+/* Are both of one tree, read with one map? */
+static bool fits(const struct index *old, const struct journal *j)
+{
+	return !old->root_id || !j->root_id ||
+	       (old->root_id == j->root_id && old->id_map == j->map_of_ids);
+}
+
 static int merge(const char *path, struct journal *j, bool distrust, struct err *err)
 {
 	struct index old = {.part = -1};
@@ -640,7 +648,7 @@ static int merge(const char *path, struct journal *j, bool distrust, struct err 
 
 	if (r < 0)
 		return r;
-	if (old.root_id && j->root_id && old.root_id != j->root_id) {
+	if (!fits(&old, j)) {
 		index_done(
 			&old); /* another tree was sent from there: nothing of the old one counts */
 		old = (struct index){.part = -1, .distrust = true};
@@ -728,7 +736,7 @@ int index_sum(const char *path, struct digest128 *ret, uint64_t *ret_entries, st
 		return r;
 	if (!has_journal)
 		r = sum_of_file(&old, ret, ret_entries);
-	else if (!j.end || (old.root_id && j.root_id && old.root_id != j.root_id))
+	else if (!j.end || !fits(&old, &j))
 		r = 0;
 	else
 		r = sum_with_journal(&old, &j, ret, ret_entries, err);

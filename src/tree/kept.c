@@ -26,7 +26,7 @@ struct kept_dir {
 };
 
 struct head {
-	uint64_t magic, n;
+	uint64_t magic, n, map;
 	char boot[40];
 };
 
@@ -455,7 +455,7 @@ static bool head_ok(const struct head *h, size_t len)
 	       (len - sizeof(*h)) % sizeof(struct kept_dir) == 0;
 }
 
-static struct kept *read_file(const char *path)
+static struct kept *read_file(const char *path, const struct idmap *map)
 {
 	_cleanup_free_ char *text = NULL;
 	struct err err = ERR_INIT;
@@ -467,7 +467,7 @@ static struct kept *read_file(const char *path)
 		len < sizeof(h))
 		return NULL;
 	memcpy(&h, text, sizeof(h));
-	if (!head_ok(&h, len))
+	if (!head_ok(&h, len) || h.map != facts_of_map(map))
 		return NULL;
 	k = kept_new();
 	for (size_t i = 0; i < h.n; i++) {
@@ -481,10 +481,10 @@ static struct kept *read_file(const char *path)
 	return k;
 }
 
-struct kept *kept_load(const char *state_dir)
+struct kept *kept_load(const char *state_dir, const struct idmap *map)
 {
 	_cleanup_free_ char *path = path_of(state_dir);
-	struct kept *k = read_file(path);
+	struct kept *k = read_file(path, map);
 
 	if (unlink(path) < 0 && errno != ENOENT) { /* it would outlive what it says */
 		kept_free(k);
@@ -493,12 +493,12 @@ struct kept *kept_load(const char *state_dir)
 	return k;
 }
 
-int kept_save(const struct kept *k, const char *state_dir, struct err *err)
+int kept_save(const struct kept *k, const char *state_dir, const struct idmap *map, struct err *err)
 {
 	_cleanup_free_ char *path = path_of(state_dir), *new = xasprintf("%s.new", path);
 	_cleanup_close_ int fd = open(
 		new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	struct head h = {.magic = MAGIC, .n = k->dirs.n};
+	struct head h = {.magic = MAGIC, .n = k->dirs.n, .map = facts_of_map(map)};
 	int r;
 
 	if (fd < 0)
@@ -513,10 +513,11 @@ int kept_save(const struct kept *k, const char *state_dir, struct err *err)
 	return r;
 }
 
-int kept_read(const char *state_dir, struct digest128 *ret, uint64_t *ret_entries)
+int kept_read(const char *state_dir, const struct idmap *map, struct digest128 *ret,
+	uint64_t *ret_entries)
 {
 	_cleanup_free_ char *path = path_of(state_dir);
-	struct kept *k = read_file(path);
+	struct kept *k = read_file(path, map);
 
 	if (!k)
 		return 0;

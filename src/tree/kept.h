@@ -5,10 +5,10 @@
  * file between passes, which is there only while nothing is being changed and counts only until the
  * next boot.
  *
- *	k = kept_load(state_dir);			// NULL: nothing is known; takes the file
+ *	k = kept_load(state_dir, map);		// NULL: nothing is known; takes the file
  * away kept_touch(k, "srv/www"); kept_moved(k, "srv/old"); r = kept_refresh(k, rootfd, idmap,
  * &err);
- *	// or kept_walk: all of it r = kept_save(k, state_dir, &err);
+ *	// or kept_walk: all of it r = kept_save(k, state_dir, map, &err);
  */
 #pragma once
 
@@ -22,8 +22,9 @@
 struct kept;
 
 struct kept *kept_new(void);
-struct kept *kept_load(const char *state_dir);
-int kept_save(const struct kept *k, const char *state_dir, struct err *err) _must_use_;
+struct kept *kept_load(const char *state_dir, const struct idmap *map);
+int kept_save(const struct kept *k, const char *state_dir, const struct idmap *map,
+	struct err *err) _must_use_;
 void kept_free(struct kept *k);
 /* What is in the folder of that path has changed. */
 void kept_touch(struct kept *k, const char *path);
@@ -35,4 +36,5 @@ int kept_refresh(struct kept *k, int rootfd, const struct idmap *map, bool *ret_
 int kept_walk(struct kept *k, int rootfd, const struct idmap *map, struct err *err) _must_use_;
 void kept_sum(const struct kept *k, struct digest128 *ret, uint64_t *ret_entries);
 /* The same from the file, which stays. 0: there is none that counts. */
-int kept_read(const char *state_dir, struct digest128 *ret, uint64_t *ret_entries);
+int kept_read(const char *state_dir, const struct idmap *map, struct digest128 *ret,
+	uint64_t *ret_entries);

@@ -197,7 +197,7 @@ static int acknowledge(struct receiver *rc, bool always, struct err *err)
 static void take_proof(struct receiver *rc, bool first)
 {
 	rc->first = first;
-	rc->kept = kept_load(rc->a->state_dir);
+	rc->kept = kept_load(rc->a->state_dir, rc->a->idmap);
 	if (first) {
 		kept_free(rc->kept);
 		rc->kept = NULL;
@@ -216,7 +216,7 @@ static int prove(struct receiver *rc, struct err *err)
 		rc->kept = kept_new();
 	if (r >= 0 && !done)
 		r = kept_walk(rc->kept, rc->a->rootfd, rc->a->idmap, err);
-	return r < 0 ? r : kept_save(rc->kept, rc->a->state_dir, err);
+	return r < 0 ? r : kept_save(rc->kept, rc->a->state_dir, rc->a->idmap, err);
 }
 
 /* The tree as it is on disk now, for the comparison before a hand-over. If it can't be read, that

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "tree/facts.h"
 #include "tree/sender.h"
 
 #define RACY_NSEC INT64_C(2000000000)
@@ -338,13 +339,14 @@ static int take_changes(struct sender *s, struct err *err)
 
 static int start(struct sender *s, struct err *err)
 {
+	uint64_t map = facts_of_map(s->a->idmap);
 	int r = index_open(s->a->index_path, s->a->resume, &s->ix, err);
 
 	if (r >= 0)
 		r = take_changes(s, err);
 	if (r < 0)
 		return r;
-	s->use_index = s->ix.root_id && s->ix.root_id == s->w.root_id;
+	s->use_index = s->ix.root_id && s->ix.root_id == s->w.root_id && s->ix.id_map == map;
 	if (!s->use_index) {
 		s->ix.distrust = true;
 		s->ix.pending = 0;
@@ -355,7 +357,7 @@ static int start(struct sender *s, struct err *err)
 	s->last_inode = s->session;
 	r = settle(s, err);
 	if (r >= 0)
-		r = index_begin(&s->ix, s->session, s->w.root_id, &s->changes.now, err);
+		r = index_begin(&s->ix, s->session, s->w.root_id, map, &s->changes.now, err);
 	s->applied = s->synced = s->s->n_written;
 	return r;
 }

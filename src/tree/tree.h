@@ -108,7 +108,8 @@ int tree_verify(int rootfd, const struct idmap *idmap, struct digest128 *ret, ui
  * touched. 1: here it is; 0: not known, walk. */
 int tree_sum_sent(const char *index_path, struct digest128 *ret, uint64_t *ret_entries,
 	struct err *err) _must_use_;
-int tree_sum_received(const char *state_dir, struct digest128 *ret, uint64_t *ret_entries);
+int tree_sum_received(const char *state_dir, const struct idmap *idmap, struct digest128 *ret,
+	uint64_t *ret_entries);
 
 /* Bytes (allocated), entries, and the first names of what the target filesystem could not hold; for
  * estimates, never crosses mounts. */

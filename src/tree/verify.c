@@ -15,9 +15,10 @@ int tree_verify(int rootfd, const struct idmap *idmap, struct digest128 *ret, ui
 	return r;
 }
 
-int tree_sum_received(const char *state_dir, struct digest128 *ret, uint64_t *ret_entries)
+int tree_sum_received(const char *state_dir, const struct idmap *idmap, struct digest128 *ret,
+	uint64_t *ret_entries)
 {
-	return kept_read(state_dir, ret, ret_entries);
+	return kept_read(state_dir, idmap, ret, ret_entries);
 }
 
 int tree_sum_sent(

@@ -384,7 +384,7 @@ static int main_sums(char **argv, const struct options *o)
 	r[0] = tree_verify(open_dir(argv[0]), &o->from, &d[0], &n[0], &err);
 	r[1] = tree_verify(open_dir(argv[1]), &o->to, &d[1], &n[1], &err);
 	r[2] = tree_sum_sent(argv[2], &d[2], &n[2], &err);
-	r[3] = tree_sum_received(argv[3], &d[3], &n[3]);
+	r[3] = tree_sum_received(argv[3], &o->to, &d[3], &n[3]);
 	for (int i = 0; i < 4; i++)
 		bad |= r[i] < 0 || (i > 1 && r[i] == 0) || n[i] != n[0] ||
 		       memcmp(&d[i], &d[0], sizeof(d[0])) != 0;
