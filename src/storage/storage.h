@@ -167,7 +167,7 @@ int volume_receive(struct volume *v, const char *snap, const char *from,
 int volume_streams(struct volume *v, const struct volume_size *size, bool *ret_live,
 	struct err *err) _must_use_;
 /* The first copy of a native volume, done by the tree engine where that is faster and keeps as
- *much; increments are native streams.
+ * much; increments are native streams.
  *
  *	source:		volume_origin: 1 and the name of what snap is; 0: send a native stream
  *	destination:	volume_fill: a folder for it; volume_filled: what it holds now is snap

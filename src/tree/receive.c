@@ -88,6 +88,7 @@ int tree_resume_forget(const char *state_dir, struct err *err)
 {
 	_cleanup_free_ char *path = resume_path(state_dir);
 
+	kept_free(kept_load(state_dir, NULL)); /* which removes it */
 	return file_remove(path, err);
 }
 
