@@ -1,9 +1,17 @@
 #include "link/verbs.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fault.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "link/lines.h"
 #include "link/local.h"
@@ -12,6 +20,7 @@
 #define WAIT_MAX    (3600 * USEC_PER_SEC)
 #define WAITS_MAX   10000		/* lines */
 #define END_MAX	    (5 * USEC_PER_SEC)	/* for ssh to say why it ended */
+#define WAITER_END  2000		/* ms, for it to end by itself */
 #define REASON_MAX  (10 * USEC_PER_SEC) /* for the answer of a peer that takes no input */
 
 const struct verb_spec verb_specs[] = {
@@ -35,6 +44,8 @@ struct verb {
 	struct stream *stream;
 	usec_t idle;
 	bool answered, waited;
+	pid_t waiter;	/* answering side: says that we are still here; 0: none */
+	int waiter_end; /* it lives as long as we hold this */
 };
 
 const struct verb_spec *verb_find(const char *name)
@@ -273,6 +284,7 @@ void verb_free(struct verb *v)
 {
 	if (!v)
 		return;
+	verb_serve_waited(v);
 	stream_free(v->stream);
 	lines_done(&v->lines);
 	if (!v->run) {
@@ -316,11 +328,65 @@ struct verb *verb_serve_new(int fd_in, int fd_out, usec_t idle)
 	return v;
 }
 
+/* In the waiter: nothing but these lines, until the other end is closed. */
+static _noreturn_ void say_wait(struct verb *v, int held, const char *text, usec_t every)
+{
+	struct err ignored = ERR_INIT;
+	struct pollfd p = {.fd = held, .events = POLLIN};
+
+	while (poll(&p, 1, (int)(every / USEC_PER_MSEC)) == 0)
+		if (verb_serve_wait(v, text, &ignored) < 0)
+			break;
+	_exit(0);
+}
+
+int verb_serve_waiting(struct verb *v, const char *text, usec_t every, struct err *err)
+{
+	int ends[2];
+
+	verb_serve_waited(v);
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_errno(err, "make a pipe");
+	v->waiter = proc_fork(err);
+	if (v->waiter == 0) {
+		close(ends[1]);
+		say_wait(v, ends[0], text, every);
+	}
+	close(ends[0]);
+	v->waiter_end = ends[1];
+	if (v->waiter > 0)
+		return 0;
+	close(ends[1]);
+	v->waiter = 0;
+	return -(int)err->code;
+}
+
+/* It ends between two lines, unless it is stuck in one because nobody reads. */
+void verb_serve_waited(struct verb *v)
+{
+	struct pollfd p = {.events = POLLIN};
+
+	if (v->waiter <= 0)
+		return;
+	close(v->waiter_end);
+	p.fd = pidfd_open(v->waiter, 0);
+	if (p.fd < 0 || poll(&p, 1, WAITER_END) != 1)
+		(void)kill(v->waiter, SIGKILL);
+	while (waitpid(v->waiter, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (p.fd >= 0)
+		close(p.fd);
+	v->waiter = 0;
+}
+
 /* Acknowledgements go before, so that no line falls into another. */
 static int serve(struct verb *v, const char *kind, json_t *data, struct err *err)
 {
 	json_t *line = json_object();
-	int r = v->stream ? stream_flush(v->stream, err) : 0;
+	int r;
+
+	verb_serve_waited(v);
+	r = v->stream ? stream_flush(v->stream, err) : 0;
 
 	json_object_set_new(line, kind, data ? data : json_object());
 	if (r >= 0)

@@ -74,5 +74,9 @@ int verb_call(struct ssh *ssh, const char *const *words, json_t *input, json_t *
 struct verb *verb_serve_new(int fd_in, int fd_out, usec_t idle);
 int verb_serve_ready(struct verb *v, json_t *data, struct err *err) _must_use_;
 int verb_serve_wait(struct verb *v, const char *text, struct err *err) _must_use_; /* still here */
+/* Says so again and again, from a process of its own, while this one works and says nothing. What
+ * is said next ends it, as does verb_serve_waited; it ends with this process, too. */
+int verb_serve_waiting(struct verb *v, const char *text, usec_t every, struct err *err) _must_use_;
+void verb_serve_waited(struct verb *v);
 int verb_serve_ok(struct verb *v, json_t *data, struct err *err) _must_use_;
 int verb_serve_error(struct verb *v, const struct err *what, struct err *err) _must_use_;

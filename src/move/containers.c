@@ -191,7 +191,7 @@ static int state_result(const char *ct, json_t **ret)
 
 static int start_locked(struct move_ctx *m, const char *ct, struct err *err)
 {
-	int r = own_may_start(m->st, ct, err);
+	int r = own_may_start(m->st, ct, NULL, err);
 
 	return r < 0 ? r : runtime_start(ct, START_TIMEOUT, err);
 }
@@ -225,7 +225,7 @@ int containers_restart(struct move_ctx *m, const char *ct, json_t **ret, struct 
 	int r = lock_and_check(m, ct, &lock, err);
 
 	if (r >= 0)
-		r = own_may_start(m->st, ct, err);
+		r = own_may_start(m->st, ct, NULL, err);
 	if (r >= 0)
 		r = runtime_stop(ct, m->cfg->stop_timeout, true, err);
 	if (r >= 0)

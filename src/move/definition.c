@@ -100,6 +100,10 @@ int definition_write(struct receiving *r, struct err *err)
 		res = fault_point("definition.recorded", err);
 	if (res >= 0)
 		res = runtime_define(c, true, r->key.allow_refused, err);
+	/* It stands until the container is well here: whoever starts it by hand is asked for the
+	 * ownership at any moment of the hand-over. */
+	if (res >= 0)
+		res = runtime_guard(c->name, true, err);
 	if (res >= 0)
 		res = fault_point("definition.written", err);
 	if (res < 0)

@@ -96,6 +96,21 @@ enum handoff_step handoff_source_next(const struct handoff_source *s)
 	return HANDOFF_OPERATOR;
 }
 
+enum handoff_step handoff_clone_next(
+	enum transfer_phase phase, bool passed, bool give_up, enum handoff_peer peer)
+{
+	const struct handoff_source s = {
+		.own = phase == TRANSFER_COMMITTED ? OWN_RELEASED : OWN_RELEASING,
+		.done = phase > TRANSFER_COMMITTED,
+		.stopped = true, /* where it is to be consistent, the pass has seen to it */
+		.delta_sent = passed,
+		.give_up = give_up,
+		.peer = peer,
+	};
+
+	return handoff_source_next(&s);
+}
+
 enum handoff_peer handoff_destination_state(bool has_record, enum transfer_phase phase)
 {
 	if (!has_record)
@@ -149,4 +164,15 @@ enum handoff_answer handoff_define(enum transfer_phase phase, uint64_t have, uin
 	if (revision <= have)
 		return ANSWER_STATE;
 	return state == PEER_STAGED || state == PEER_PREPARED ? ANSWER_DEFINE : ANSWER_ERROR;
+}
+
+enum handoff_takeover handoff_takeover_next(const struct handoff_taker *t)
+{
+	if (t->phase != TRANSFER_COMMITTED)
+		return TAKEOVER_NOTHING;
+	if (t->withdrawn)
+		return t->stopped ? TAKEOVER_REFUSE : TAKEOVER_STOP;
+	if (t->failed)
+		return TAKEOVER_WITHDRAW;
+	return t->well ? TAKEOVER_DONE : TAKEOVER_RUN;
 }

@@ -60,6 +60,11 @@ struct handoff_source {
 };
 
 enum handoff_step handoff_source_next(const struct handoff_source *s);
+/* The same rules for a copy. What `released` is to a move, the phase committed is to it: from then
+ * on only the peer's word ends it. TAKE_BACK and GIVEN_BACK end it here; the ownership never
+ * changes. passed: the last changes were sent since this run of the code began. */
+enum handoff_step handoff_clone_next(
+	enum transfer_phase phase, bool passed, bool give_up, enum handoff_peer peer);
 const char *handoff_step_name(enum handoff_step s);
 
 /* What the destination does with a message, given its durable record of the token. */
@@ -70,17 +75,36 @@ enum handoff_answer {
 	ANSWER_PREPARE, /* verify, sync, write prepared, say so */
 	ANSWER_TAKE,	/* write owner (epoch + 1) and committed in one transaction, then run it
 			   (below) */
-	ANSWER_RUN, /* already owner: publish, start, check; then done, or the promise and refused
-		     */
-	ANSWER_CANCEL, /* write cancelled (the promise), then remove what was staged */
-	ANSWER_ERROR,  /* out of order: nothing changes */
-	ANSWER_DEFINE, /* write the configuration that came; what was prepared isn't any more */
+	ANSWER_RUN,	/* already owner: go on with handoff_takeover_next */
+	ANSWER_CANCEL,	/* write cancelled (the promise), then remove what was staged */
+	ANSWER_ERROR,	/* out of order: nothing changes */
+	ANSWER_DEFINE,	/* write the configuration that came; what was prepared isn't any more */
 };
 
 /* has_record: the token is known here. epoch: of the commit message; must be the one that the
  * transfer began with. */
 enum handoff_answer handoff_destination(bool has_record, enum transfer_phase phase,
 	uint64_t record_epoch, enum handoff_message msg, uint64_t epoch);
+/* What the destination does with a container that it has the commit for. Between the end of a start
+ * that did not go well and the promise, nobody else may start it either: so the ownership goes
+ * first, then what runs, then the promise is made. */
+enum handoff_takeover {
+	TAKEOVER_RUN,	   /* publish, start, check */
+	TAKEOVER_DONE,	   /* write done */
+	TAKEOVER_WITHDRAW, /* write: not ours; from here on no start passes the guard */
+	TAKEOVER_STOP,	   /* stop it for certain, take its configuration away */
+	TAKEOVER_REFUSE,   /* write refused: the promise */
+	TAKEOVER_NOTHING,  /* it is decided */
+};
+
+struct handoff_taker {
+	enum transfer_phase phase; /* durable */
+	bool withdrawn;		   /* durable */
+	bool well, failed;	   /* since this run of the code began */
+	bool stopped;		   /* since this run, proven after it was withdrawn */
+};
+
+enum handoff_takeover handoff_takeover_next(const struct handoff_taker *t);
 /* The configuration, told (again) by a skel line of that revision; the record holds the revision
  * have. The source counts them up durably before each is sent, so a lower one is late, and the same
  * is a repetition. */

@@ -1,7 +1,7 @@
 /*
- * The hand-over on the source: obeys move/handoff.h, doing each thing it says. Used by the state
- * step, by recovery and by resolve; they differ only in what is durable when they begin and in how
- * long they wait for a silent peer.
+ * The hand-over on the source: obeys move/handoff.h, doing each thing it says; of a copy, clone.c
+ * does. Used by the state step, by recovery and by resolve; they differ only in what is durable
+ * when they begin and in how long they wait for a silent peer.
  */
 #pragma once
 
@@ -13,7 +13,8 @@ enum handover_outcome {
 				it failed */
 	HANDOVER_GIVEN_BACK, /* the peer could not run it and gave it back: runs here again; err
 				says why */
-	HANDOVER_PENDING,    /* committed, the peer's word is missing: it stays down; err says so */
+	HANDOVER_PENDING,    /* committed, the peer's word is missing: it stays down (a copy's
+				original does not); err says so */
 };
 
 /* patience: how long a silent peer is asked after the commit. give_up: begin with taking back, if
@@ -21,9 +22,3 @@ enum handover_outcome {
  * which. */
 int handover_run(struct sending *s, usec_t patience, bool give_up,
 	enum handover_outcome *ret_outcome, struct err *err) _must_use_;
-/* Starts the container here if this send stopped it (fact was_running), and forgets that fact. */
-int handover_start_again(struct sending *s, struct err *err) _must_use_;
-/* The state step of a clone: no ownership changes here. */
-int handover_clone(struct sending *s, struct err *err) _must_use_;
-/* A copy whose last answer was lost may be there already: then phase is TRANSFER_DONE. */
-int handover_clone_look(struct sending *s, struct err *err) _must_use_;

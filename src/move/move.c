@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "model/container.h"
 #include "node/job.h"
+#include "node/ownership.h"
 #include "node/transfer.h"
 #include "runtime/runtime.h"
 
@@ -96,6 +97,24 @@ int move_close_arrived(const struct move_ctx *m, const char *ct, struct err *err
 			r = transfer_set_phase(m->st, v.v[i], TRANSFER_CLOSED, err);
 	transfer_vec_free(&v);
 	return r < 0 ? r : 0;
+}
+
+/* Another send of it may be open by now: the hook is that one's. */
+int move_unguard(struct move_ctx *m, const char *ct, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *open = NULL;
+	struct own own;
+	bool exists;
+	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &open, err);
+
+	if (r != -ERR_NOT_FOUND)
+		return r < 0 ? r : 0;
+	err_clear(err);
+	r = own_get(m->st, ct, &own, err);
+	if (r < 0 || own.kind != OWN_OWNER)
+		return r;
+	r = runtime_exists(ct, &exists, err);
+	return r < 0 || !exists ? r : runtime_guard(ct, false, err);
 }
 
 void move_history(const struct move_ctx *m, const char *ct, const char *event, json_t *data)

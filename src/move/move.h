@@ -37,6 +37,9 @@ void move_lock_interrupt(const char *ct, const char *prefix);
  * the container goes on with its life. */
 int move_close_arrived(const struct move_ctx *m, const char *ct, struct err *err) _must_use_;
 
+/* Takes the pre-start hook off a container that is ours and not being sent; any other keeps it. */
+int move_unguard(struct move_ctx *m, const char *ct, struct err *err) _must_use_;
+
 /* Adds to the container's history; data is stolen. That it could not be noted is logged and changes
  * nothing else. */
 void move_history(const struct move_ctx *m, const char *ct, const char *event, json_t *data);

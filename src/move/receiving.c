@@ -259,6 +259,8 @@ int receiving_tidy(struct receiving *r, struct err *err)
 	}
 	if (res >= 0)
 		res = places_transfer_dir_remove(r->t->token, err);
+	if (res >= 0)
+		res = move_unguard(r->m, r->t->ct, err);
 	return res < 0 ? res : transfer_fact(r->m->st, r->t, "tidy", json_true(), err);
 }
 

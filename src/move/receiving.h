@@ -42,7 +42,8 @@ struct volume *receiving_final(struct receiving *r, const char *name);
 /* Ends the transfer with a promise never to run it: phase CANCELLED or REFUSED and the ownership in
  * one transaction, then removes what was staged. */
 int receiving_promise(struct receiving *r, enum transfer_phase phase, struct err *err) _must_use_;
-/* Of one that has arrived: removes the snapshots and indexes of its transfer. Idempotent. */
+/* Of one that has arrived: removes the snapshots and indexes of its transfer, and the guard.
+ * Idempotent. */
 int receiving_tidy(struct receiving *r, struct err *err) _must_use_;
 /* The error for whoever goes on with a transfer that is over, with the reason where one is kept. */
 int receiving_has_ended(const struct receiving *r, struct err *err) _must_use_;

@@ -12,6 +12,7 @@
 #include "move/peer.h"
 #include "move/receiving.h"
 #include "move/reserve.h"
+#include "move/standstill.h"
 #include "move/takeover.h"
 #include "runtime/runtime.h"
 
@@ -162,8 +163,9 @@ static int recover_committed(struct recovery *x, struct sending *s, struct err *
 		return r;
 	err_clear(err);
 	note(x, s->t,
-		outcome == HANDOVER_DONE ? "it runs on the destination"
-					 : "the destination gave it back");
+		outcome != HANDOVER_DONE ? "the destination gave it back"
+		: sending_is_clone(s)	 ? "its copy is on the destination"
+					 : "it runs on the destination");
 	if (outcome == HANDOVER_DONE && json_get_bool(s->t->opts, "now", false))
 		return go_on(x, s);
 	return 0;
@@ -182,7 +184,7 @@ static int recover_before_commit(
 			return r;
 		note(x, s->t, "it was being handed over and belongs here again");
 	} else {
-		r = handover_start_again(s, err);
+		r = standstill_end(s, err);
 		if (r < 0)
 			return r;
 	}
@@ -219,7 +221,7 @@ static int recover_open_source(struct recovery *x, const struct transfer *t, str
 		r = own_get(x->m->st, t->ct, &own, err);
 	if (r < 0)
 		return r;
-	if (own.kind == OWN_RELEASED && s->t->phase == TRANSFER_COMMITTED)
+	if (sending_in_doubt(s, &own))
 		ask_peer(x, s->t);
 	else if (s->t->phase < TRANSFER_COMMITTED)
 		return recover_before_commit(x, s, &own, err);
@@ -420,7 +422,7 @@ static int finish_committed(struct recovery *x, const struct transfer *t, struct
 	}
 	if (r >= 0)
 		r = own_get(x->m->st, t->ct, &own, err);
-	if (r < 0 || own.kind != OWN_RELEASED || s->t->phase != TRANSFER_COMMITTED)
+	if (r < 0 || !sending_in_doubt(s, &own))
 		return r;
 	return recover_committed(x, s, err);
 }

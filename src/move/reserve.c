@@ -210,24 +210,6 @@ static void add_history(struct sending *s)
 	move_history(s->m, s->t->ct, "cancelled", d);
 }
 
-/* Another send of it may be open by now: the hook is that one's. */
-static int unguard(struct move_ctx *m, const char *ct, struct err *err)
-{
-	_cleanup_transfer_ struct transfer *open = NULL;
-	struct own own;
-	bool exists;
-	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &open, err);
-
-	if (r != -ERR_NOT_FOUND)
-		return r < 0 ? r : 0;
-	err_clear(err);
-	r = own_get(m->st, ct, &own, err);
-	if (r < 0 || own.kind != OWN_OWNER)
-		return r;
-	r = runtime_exists(ct, &exists, err);
-	return r < 0 || !exists ? r : runtime_guard(ct, false, err);
-}
-
 int reserve_sweep(struct sending *s, struct err *err)
 {
 	int r = pass_forget(s, err);
@@ -235,7 +217,7 @@ int reserve_sweep(struct sending *s, struct err *err)
 	if (r >= 0)
 		r = places_transfer_dir_remove(s->t->token, err);
 	if (r >= 0)
-		r = unguard(s->m, s->t->ct, err);
+		r = move_unguard(s->m, s->t->ct, err);
 	return r < 0 ? r : transfer_fact(s->m->st, s->t, "unswept", NULL, err);
 }
 

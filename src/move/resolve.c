@@ -32,10 +32,32 @@ static char *advice_before(const struct sending *s, const struct view *v)
 	return xasprintf("container '%s' is not in doubt: next is %s", ct, next);
 }
 
+/* The container itself is ours and runs; in doubt is whether there is a copy of it. */
+static char *advice_copy(const struct sending *s, const struct view *v)
+{
+	const char *ct = s->t->ct, *host = s->t->peer;
+
+	if (!v->asked)
+		return xasprintf("%s can't be asked (%s) whether the copy is there. wherryd keeps "
+				 "asking. `wherry ct send cancel --local %s` ends the send here "
+				 "without the answer: a copy that is there stays there",
+			host, v->peer_err.text, ct);
+	if (v->peer == PEER_NONE || v->peer == PEER_STAGED)
+		return xasprintf("%s has no record of the copy (says '%s'). Look there with "
+				 "`wherry ct show %s`, then end the send here with `wherry ct send "
+				 "cancel --local %s`",
+			host, handoff_peer_name(v->peer), s->t->peer_ct, ct);
+	return xasprintf("%s says '%s' about the copy: `wherry ct send resolve %s` goes on from "
+			 "there",
+		host, handoff_peer_name(v->peer), ct);
+}
+
 static char *advice(const struct sending *s, const struct view *v)
 {
 	const char *ct = s->t->ct, *host = s->t->peer;
 
+	if (sending_is_clone(s) && sending_in_doubt(s, &v->own))
+		return advice_copy(s, v);
 	if (v->own.kind != OWN_RELEASED || s->t->phase == TRANSFER_DONE)
 		return advice_before(s, v);
 	if (!v->asked)
@@ -122,8 +144,8 @@ static int resolve(struct sending *s, struct view *v, struct err *err)
 	enum handover_outcome outcome;
 	int r = look(s, v, err);
 
-	if (r < 0 || v->own.kind != OWN_RELEASED || s->t->phase != TRANSFER_COMMITTED ||
-		!v->asked || v->peer == PEER_NONE || v->peer == PEER_STAGED)
+	if (r < 0 || !sending_in_doubt(s, &v->own) || !v->asked || v->peer == PEER_NONE ||
+		v->peer == PEER_STAGED)
 		return r;
 	r = handover_run(s, 0, false, &outcome, err);
 	if (r < 0 && outcome == HANDOVER_PENDING)

@@ -8,14 +8,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "move/handover.h"
-#include "move/pass.h"
 #include "move/reserve.h"
-#include "move/retire.h"
-#include "move/skel.h"
-#include "runtime/runtime.h"
+#include "move/steps.h"
 
-#define PASS_PATIENCE	(60 * USEC_PER_SEC)
-#define COMMIT_PATIENCE (60 * USEC_PER_SEC)
 #define ROUND_ENOUGH                                                                               \
 	(400 * USEC_PER_MSEC) /* a pass as short as that: the stop won't get shorter by another */
 
@@ -27,99 +22,6 @@ void send_opts_init(struct send_opts *o)
 		.restart = true,
 		.start = true,
 		.compress = 0};
-}
-
-static int step_rootfs(void *ctx, struct err *err)
-{
-	struct sending *s = ctx;
-	struct pass p = {.patience = PASS_PATIENCE};
-	int r;
-
-	sending_phase(s, "rootfs", json_get_u64(s->t->facts, "bytes", 0));
-	r = pass_run(s, &p, err);
-	sending_phase_end(s);
-	return r < 0 ? r : transfer_set_phase(s->m->st, s->t, TRANSFER_BASE, err);
-}
-
-static int step_sync(void *ctx, struct err *err)
-{
-	struct sending *s = ctx;
-	struct pass p = {.patience = PASS_PATIENCE};
-	int r;
-
-	sending_phase(s, "sync", 0);
-	r = skel_refresh(s, err);
-	if (r >= 0)
-		r = pass_run(s, &p, err);
-	sending_phase_end(s);
-	return r < 0 ? r : transfer_set_phase(s->m->st, s->t, TRANSFER_INCREMENTAL, err);
-}
-
-static int step_state(void *ctx, struct err *err)
-{
-	struct sending *s = ctx;
-	enum handover_outcome outcome;
-	int r = skel_refresh(s, err);
-
-	if (r < 0)
-		return r;
-	if (sending_is_clone(s))
-		return handover_clone(s, err);
-	return handover_run(s, COMMIT_PATIENCE, false, &outcome, err);
-}
-
-static int undo_rootfs(void *ctx, struct err *err)
-{
-	return pass_forget(ctx, err);
-}
-
-/* A crash in the middle of the state step left `releasing`: nobody else can have it yet. */
-static int undo_state(void *ctx, struct err *err)
-{
-	struct sending *s = ctx;
-	enum handover_outcome outcome;
-	struct own own;
-	int r = own_get(s->m->st, s->t->ct, &own, err);
-
-	if (r < 0 || own.kind != OWN_RELEASING)
-		return r;
-	return handover_run(s, 0, true, &outcome, err);
-}
-
-static int step_reserve(void *ctx, struct err *err)
-{
-	return reserve_run(ctx, err);
-}
-
-static int undo_reserve(void *ctx, struct err *err)
-{
-	return reserve_undo(ctx, err);
-}
-
-static int step_cleanup(void *ctx, struct err *err)
-{
-	return retire_run(ctx, err);
-}
-
-static const struct step send_steps[] = {
-	{"config", "reserve the name and the place on the destination, define the container there",
-		"remove all of it there, forget the send here", 0, step_reserve, undo_reserve},
-	{"rootfs", "send a first copy of every volume while the container runs",
-		"remove the snapshots made here", 0, step_rootfs, undo_rootfs},
-	{"sync", "send what has changed since, while the container runs",
-		"remove the snapshots made here", 0, step_sync, NULL},
-	{"state",
-		"stop the container, send the last changes, hand it over, start it there, check "
-		"its health",
-		"start it here again", STEP_COMMIT, step_state, undo_state},
-	{"cleanup", "remove the container and the send's snapshots here", NULL, STEP_FORWARD_ONLY,
-		step_cleanup, NULL},
-	{NULL, NULL, NULL, 0, NULL, NULL},
-};
-
-static void make_plan(struct sending *s)
-{
-	s->plan = (struct plan){.m = s->m, .token = s->t->token, .steps = send_steps, .ctx = s};
 }
 
 static int wrong_order(const struct sending *s, const char *step, struct err *err)
@@ -142,7 +44,7 @@ static int open_in(struct move_ctx *m, const char *ct, const struct send_opts *o
 		return r;
 	if (s->t->phase < from || s->t->phase > to)
 		return wrong_order(s, step, err);
-	make_plan(s);
+	steps_make_plan(s);
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -257,7 +159,7 @@ static int describe_plan(struct sending *s, json_t **ret)
 {
 	json_t *r = sending_report(s);
 
-	json_object_set_new(r, "plan", plan_json(send_steps));
+	json_object_set_new(r, "plan", steps_json());
 	json_put_u64(r, "volume_bytes", json_get_u64(s->t->facts, "bytes", 0));
 	*ret = r;
 	return 0;
@@ -277,7 +179,7 @@ int send_config(struct move_ctx *m, const char *ct, const struct send_opts *o, j
 	r = reserve_record(s, err);
 	if (r < 0)
 		return r;
-	make_plan(s);
+	steps_make_plan(s);
 	r = plan_step(&s->plan, "config", err);
 	if (r < 0) {
 		if (plan_undo(&s->plan, &undo_err) < 0)
@@ -305,6 +207,15 @@ static int lock_for_cancel(struct move_ctx *m, const char *ct, struct err *err)
 	return r < 0 ? r : 0;
 }
 
+static int copy_in_doubt(const struct sending *s, struct err *err)
+{
+	return err_set(err, ERR_STATE,
+		"%s was told to take over the copy of container '%s', so it may be there: `wherry "
+		"ct send resolve %s` asks; with --local the send is ended here, and what is there "
+		"stays there",
+		s->t->peer, s->t->ct, s->t->ct);
+}
+
 static int may_cancel(const struct sending *s, struct err *err)
 {
 	struct own own;
@@ -312,6 +223,8 @@ static int may_cancel(const struct sending *s, struct err *err)
 
 	if (r < 0)
 		return r;
+	if (sending_is_clone(s) && sending_in_doubt(s, &own))
+		return s->o.local || s->o.force ? 0 : copy_in_doubt(s, err);
 	if (own.kind == OWN_RELEASED || s->t->phase == TRANSFER_COMMITTED)
 		return err_set(err, ERR_STATE,
 			"container '%s' was handed over to %s, that can't be cancelled any more: "
@@ -347,7 +260,7 @@ int send_cancel(struct move_ctx *m, const char *ct, const struct send_opts *o, j
 		r = transfer_fact(m->st, s->t, "cancelling", json_true(), err);
 	if (r < 0)
 		return r;
-	make_plan(s);
+	steps_make_plan(s);
 	r = plan_undo(&s->plan, err);
 	if (r < 0)
 		return r;
@@ -397,8 +310,7 @@ static int cancel_failed(struct sending *s, int failed, struct err *err)
 	struct err undo_err = ERR_INIT;
 	struct own own;
 
-	if (s->t->phase >= TRANSFER_COMMITTED && s->t->phase < TRANSFER_REFUSED &&
-		!sending_is_clone(s))
+	if (s->t->phase >= TRANSFER_COMMITTED && s->t->phase < TRANSFER_REFUSED)
 		return failed;
 	if (own_get(s->m->st, s->t->ct, &own, &undo_err) < 0 || own.kind == OWN_RELEASED)
 		return failed;
@@ -418,15 +330,16 @@ static int cancel_failed(struct sending *s, int failed, struct err *err)
 
 int send_continue(struct sending *s, json_t **ret, struct err *err)
 {
+	enum handover_outcome outcome;
 	int r = 0;
 
-	make_plan(s);
+	steps_make_plan(s);
 	json_object_del(s->t->facts, "kept");
 	s->o.consistent = json_get_bool(s->t->opts, "consistent", true);
 	s->o.restart = json_get_bool(s->t->opts, "restart", true);
 	s->o.keep_partial = json_get_bool(s->t->opts, "keep_partial", false);
-	if (sending_is_clone(s) && s->t->phase >= TRANSFER_BASE && s->t->phase < TRANSFER_COMMITTED)
-		r = handover_clone_look(s, err);
+	if (s->t->phase == TRANSFER_COMMITTED)
+		r = handover_run(s, COMMIT_PATIENCE, false, &outcome, err);
 	if (r >= 0 && s->t->phase < TRANSFER_COMMITTED) {
 		r = sending_load(s, err);
 		if (r >= 0)

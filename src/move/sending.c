@@ -138,6 +138,20 @@ bool sending_is_clone(const struct sending *s)
 	return s->o.clone;
 }
 
+bool sending_in_doubt(const struct sending *s, const struct own *own)
+{
+	return s->t->phase == TRANSFER_COMMITTED &&
+	       (own->kind == OWN_RELEASED || sending_is_clone(s));
+}
+
+int sending_left_open(struct err *err)
+{
+	struct err e = ERR_INIT;
+
+	err_copy(&e, err);
+	return err_set(err, ERR_UNKNOWN, "%s; wherryd keeps trying", e.text);
+}
+
 json_t *sending_volume(struct sending *s, const char *name)
 {
 	json_t *all = json_object_get(s->t->facts, "volumes"), *v;

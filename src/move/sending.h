@@ -47,6 +47,10 @@ void sending_freep(struct sending **s);
 /* Options of the send that later steps need are kept in the record. */
 json_t *sending_opts_json(const struct send_opts *o);
 bool sending_is_clone(const struct sending *s);
+/* The peer has the commit, or may have it: only its word ends the send. */
+bool sending_in_doubt(const struct sending *s, const struct own *own);
+/* Whatever its error was, it is recovery's now: only -ERR_UNKNOWN makes wherryd try again. */
+int sending_left_open(struct err *err);
 
 /* The facts of one volume: {path, method, bytes, sent, pending, digest}. Change them, then
  * transfer_save. */

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "move/announce.h"
 #include "move/definition.h"
 #include "move/health.h"
@@ -19,6 +20,8 @@
 	(15 * 60 * USEC_PER_SEC) /* the source stops its container meanwhile; ssh notices a dead   \
 				    link */
 #define START_TIMEOUT (60 * USEC_PER_SEC)
+#define WAIT_EVERY    (5 * USEC_PER_SEC)
+#define REASON_MAX    400 /* bytes of why it did not come up */
 
 json_t *takeover_state(struct receiving *r)
 {
@@ -245,41 +248,81 @@ static void add_history(struct receiving *r, const char *event, const char *erro
 	move_history(r->m, r->t->ct, event, d);
 }
 
-/* It doesn't run well here: stopped for certain first, then the promise, then the answer. If it
- * can't be proven stopped there is no promise, and the source goes on waiting. */
-static int give_back(struct receiving *r, const struct err *why, struct err *err)
+/* The reason goes to the peer, and may hold what the container has written: bounded, printable. */
+static char *reason_of(const struct err *why)
 {
-	int res = runtime_stop(r->t->ct, 0, true, err);
+	return str_escape(why->text, strnlen(why->text, REASON_MAX));
+}
 
-	if (res == -ERR_NOT_FOUND) {
-		err_clear(err);
-		res = 0;
-	}
+/* It doesn't run well here. From now on the guard lets nobody start it, whoever tries: an operator,
+ * or the node as it boots. */
+static int write_withdrawn(struct receiving *r, const struct err *why, struct err *err)
+{
+	_cleanup_free_ char *reason = reason_of(why);
+	struct own own;
+	int res = fault_point("takeover.withdrawn.before", err);
+
+	log_warning("container '%s' goes back: %s", r->t->ct, reason);
 	if (res >= 0)
-		res = runtime_withdraw(r->t->ct, err);
-	if (res == -ERR_NOT_FOUND) {
-		err_clear(err);
-		res = 0;
-	}
-	if (res >= 0)
-		res = transfer_fact(r->m->st, r->t, "refused", json_string(why->text), err);
+		res = state_begin(r->m->st, err);
 	if (res < 0)
 		return res;
-	add_history(r, "refused", why->text);
+	res = own_get(r->m->st, r->t->ct, &own, err);
+	if (res >= 0) {
+		own.kind = OWN_RELEASED;
+		res = own_set(r->m->st, &own, err);
+	}
+	if (res >= 0)
+		res = transfer_fact(r->m->st, r->t, "refused", json_string(reason), err);
+	if (res >= 0)
+		res = state_commit(r->m->st, err);
+	else
+		state_rollback(r->m->st);
+	return res < 0 ? res : fault_point("takeover.withdrawn.after", err);
+}
+
+/* 0 for one that is not there at all. */
+static int unless_missing(int res, struct err *err)
+{
+	if (res != -ERR_NOT_FOUND)
+		return res;
+	err_clear(err);
+	return 0;
+}
+
+/* If it can't be proven stopped there is no promise, and the source goes on waiting. Who has passed
+ * the guard just before it was withdrawn is stopped, too; that the guard still stands is made sure
+ * first. */
+static int stop(struct receiving *r, struct err *err)
+{
+	int res = unless_missing(runtime_guard(r->t->ct, true, err), err);
+
+	if (res >= 0)
+		res = unless_missing(runtime_stop(r->t->ct, 0, true, err), err);
+	if (res >= 0)
+		res = fault_point("takeover.stopped", err);
+	if (res >= 0)
+		res = unless_missing(runtime_withdraw(r->t->ct, err), err);
+	return res;
+}
+
+static int refuse(struct receiving *r, struct err *err)
+{
+	add_history(r, "refused", json_get_str(r->t->facts, "refused"));
 	return receiving_promise(r, TRANSFER_REFUSED, err);
 }
 
+/* It is an ordinary container from here on, which runs without Wherry. */
 static int settle_done(struct receiving *r, struct err *err)
 {
-	struct err later = ERR_INIT;
+	struct err e = ERR_INIT;
 	int res = transfer_set_phase(r->m->st, r->t, TRANSFER_DONE, err);
 
 	if (res < 0)
 		return res;
 	add_history(r, "arrived", NULL);
-	/* Nothing depends on it: the source's cleanup, or wherryd, comes back to it. */
-	if (receiving_tidy(r, &later) < 0)
-		log_warning("%s", later.text);
+	if (move_unguard(r->m, r->t->ct, &e) < 0) /* again when the transfer is tidied */
+		log_warning("container '%s': %s", r->t->ct, e.text);
 	return 0;
 }
 
@@ -292,21 +335,53 @@ static int unsettled(struct err *err)
 	return err_set(err, ERR_UNKNOWN, "%s", why.text);
 }
 
+static int is_withdrawn(struct receiving *r, bool *ret, struct err *err)
+{
+	struct own own;
+	int res = own_get(r->m->st, r->t->ct, &own, err);
+
+	*ret = res >= 0 && own.kind == OWN_RELEASED && !strcmp(own.token, r->t->token);
+	return res;
+}
+
+/* One thing after the other, by handoff_takeover_next. */
+static int finish(struct receiving *r, struct err *err)
+{
+	struct handoff_taker t = {0};
+	struct err why = ERR_INIT;
+	int res = is_withdrawn(r, &t.withdrawn, err);
+
+	while (res >= 0) {
+		t.phase = r->t->phase;
+		switch (handoff_takeover_next(&t)) {
+		case TAKEOVER_RUN:
+			t.well = bring_up(r, &why) >= 0;
+			t.failed = !t.well;
+			break;
+		case TAKEOVER_DONE: res = settle_done(r, err); break;
+		case TAKEOVER_WITHDRAW:
+			res = write_withdrawn(r, &why, err);
+			t.withdrawn = true;
+			break;
+		case TAKEOVER_STOP:
+			res = stop(r, err);
+			t.stopped = true;
+			break;
+		case TAKEOVER_REFUSE: res = refuse(r, err); break;
+		case TAKEOVER_NOTHING: return 0;
+		}
+	}
+	return res;
+}
+
 int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err)
 {
-	struct err why = ERR_INIT;
 	int res;
 
 	cancel_shield();
-	res = bring_up(r, &why);
-	*ret_refused = res < 0;
-	if (res < 0) {
-		log_warning("container '%s' goes back: %s", r->t->ct, why.text);
-		res = give_back(r, &why, err);
-	} else {
-		res = settle_done(r, err);
-	}
+	res = finish(r, err);
 	cancel_unshield();
+	*ret_refused = r->t->phase == TRANSFER_REFUSED;
 	return res < 0 ? unsettled(err) : 0;
 }
 
@@ -341,8 +416,9 @@ static int serve_message(struct receiving *r, const json_t *line, bool start_wor
 	case ANSWER_PREPARE: return prepare(r, json_object_get(line, "prepare"), ret, err);
 	case ANSWER_TAKE:
 		res = write_owner(r, start_word && json_get_bool(commit, "start", start_word), err);
-		res = res < 0 ? unsettled(err) : takeover_finish(r, &refused, err);
-		break;
+		if (res < 0)
+			return unsettled(err);
+		__attribute__((fallthrough));
 	case ANSWER_RUN: res = takeover_finish(r, &refused, err); break;
 	case ANSWER_STATE:
 		if (kind == MESSAGE_PREPARE && r->t->phase == TRANSFER_PREPARED)
@@ -370,8 +446,12 @@ int takeover_run(struct receiving *r, bool start_word, json_t **ret, struct err 
 		 * while the last data still come in. */
 		if (res >= 0 && r->lock < 0)
 			res = receiving_find_locked(r, r->t->token, err);
+		/* Volumes to sync and to walk, a slow start: that is no dead link. */
+		if (res >= 0)
+			res = verb_serve_waiting(r->verb, "working on it", WAIT_EVERY, err);
 		if (res >= 0)
 			res = serve_message(r, line, start_word, &answer, &last, err);
+		verb_serve_waited(r->verb);
 		if (res < 0)
 			return res;
 		if (last) {

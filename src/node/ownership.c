@@ -218,7 +218,7 @@ int own_forget(struct state *s, const char *ct, struct err *err)
 	return r < 0 ? r : 0;
 }
 
-int own_may_start(struct state *s, const char *ct, struct err *err)
+int own_may_start(struct state *s, const char *ct, const char *token, struct err *err)
 {
 	char when[CLOCK_ISO_MAX];
 	struct own o;
@@ -235,6 +235,8 @@ int own_may_start(struct state *s, const char *ct, struct err *err)
 			"host yet: wait for the send, or ask: wherry ct send resolve %s",
 			ct, o.peer, when, ct);
 	case OWN_RELEASING:
+		if (token && *token && str_eq(token, o.token))
+			return 0;
 		return err_set(err, ERR_DENIED,
 			"container %s is being handed over to %s since %s and may not be started "
 			"meanwhile: if the send is over or stuck, wherry ct send resolve %s",

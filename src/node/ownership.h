@@ -56,5 +56,7 @@ int own_force(struct state *s, const char *ct, const char *who, struct err *err)
  * fine. */
 int own_forget(struct state *s, const char *ct, struct err *err) _must_use_;
 /* May it be started? 0 yes; -ERR_DENIED with a sentence that says who owns it, since when, and what
- * to do. releasing is always denied: a source that starts its container again has written owner. */
-int own_may_start(struct state *s, const char *ct, struct err *err) _must_use_;
+ * to do. releasing is denied to all but the send that is taking it back and can't write owner:
+ * token is its (the hook has it from the environment), NULL or anything else for everybody else. */
+int own_may_start(struct state *s, const char *ct, const char *token, struct err *err) _must_use_;
+#define OWN_START_TOKEN "WHERRY_START_TOKEN"

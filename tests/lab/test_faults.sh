@@ -32,7 +32,7 @@ cases=(
 	"undo source kill handover.takeback#1"
 	"undo destination kill receiving.promise.after#1"
 )
-plan $((${#cases[@]} + 3))
+plan $((${#cases[@]} + 20))
 cleanup matrix_down
 matrix_up
 for case in "${cases[@]}"; do
@@ -56,3 +56,66 @@ echo 'step.config.undo:kill!' >"$(root_of "$here")/run/wherry-fault"
 ok "the worker of a cancel dies" on "$here" sh -c "! wherry ct send cancel $MATRIX_CT"
 ok "the cancel comes to its end by itself" wait_settled 60 move "$here" "$there"
 is "$(where_it_runs)" "$here" "and the container stays where it was"
+
+# faults NODE ENTRIES: as src/base/fault.h has them.
+faults() {
+	echo "$2" >"$(root_of "$1")/run/wherry-fault"
+}
+step() { # NODE WORD...: of the send, quietly
+	on "$1" wherry -q ct send "${@:2}"
+}
+
+# Between the stop of a container that did not come up and its way back, nobody else may start it there.
+there=$(other "$here")
+step "$here" config $MATRIX_CT "$there"
+step "$here" rootfs $MATRIX_CT
+faults "$there" 'takeover.started:eio,takeover.stopped:hold!'
+on "$here" wherry ct send state $MATRIX_CT >"$WATCH/said" 2>&1 </dev/null &
+pid=$!
+wait_for 30 fired "$there"
+ok "it is stopped, and not gone yet: lxc-start by hand is refused" on "$there" sh -c "! lxc-start $MATRIX_CT"
+like "$(refusal "$there" wherry ct start $MATRIX_CT)" 'in use|belongs to' "and so is ct start"
+is "$(on "$there" wherry ct own $MATRIX_CT | grep -c released)" 1 "it is not owned there any more"
+release "$there"
+wait $pid && status=0 || status=$?
+is "$status" 18 "the send has failed: health"
+ok "it runs where it was" wait_for 30 runs_on "$here" $MATRIX_CT
+like "$(cat "$WATCH/said")" 'gave container .* back' "the send says that it was given back"
+
+# The same, and the worker dies there.
+step "$here" config $MATRIX_CT "$there"
+step "$here" rootfs $MATRIX_CT
+faults "$there" 'takeover.started:eio,takeover.stopped:kill!'
+on "$here" wherry ct send state $MATRIX_CT >"$WATCH/said" 2>&1 </dev/null || true
+ok "... it comes back by itself when the worker dies over it" wait_settled 60 move "$here" "$there"
+is "$(where_it_runs)" "$here" "... to where it was"
+
+# The disk is full on the way back: it runs all the same.
+step "$here" config $MATRIX_CT "$there"
+step "$here" rootfs $MATRIX_CT
+faults "$here" 'handover.prepared:eio,handover.takeback:enospc'
+like "$(refusal "$here" wherry ct send state $MATRIX_CT)" 'wherryd keeps trying' "a way back that can't be recorded"
+ok "... it runs" runs_on "$here" $MATRIX_CT
+is "$(on "$here" wherry ct own $MATRIX_CT | grep -c releasing)" 1 "... though its record says that it is on the way"
+is "$(on "$here" sh -c "tr '\\0' '\\n' </proc/\$(lxc-info -pHn $MATRIX_CT)/environ | grep -c TOKEN" || true)" 0 "... and knows of no token"
+disarm
+recorded() { on "$here" wherry ct own $MATRIX_CT | grep -q owner; }
+ok "... until there is room again" wait_for 60 recorded
+step "$here" cancel $MATRIX_CT
+ok "... then the send can be cancelled" wait_settled 20 move "$here" "$there"
+
+# A copy whose last answer never comes: it may be there, so nothing is cancelled; the send ends when it is known.
+faults "$there" 'takeover.started:hold!'
+# shellcheck disable=SC2046 # words
+on "$here" wherry $(send_words clone "$here" "$there") >"$WATCH/said" 2>&1 </dev/null &
+pid=$!
+wait_for 30 fired "$there"
+cut_link on
+release "$there"
+wait $pid && status=0 || status=$?
+is "$status" 17 "a copy whose answer is lost is not known to be there"
+like "$(cat "$WATCH/said")" 'copy of container' "... as it says"
+like "$(refusal "$here" wherry ct send cancel $MATRIX_CT)" 'copy.*may be there.*resolve' "... so it can't just be cancelled"
+cut_link off
+ok "... and is found when the link is back" wait_settled 100 clone "$here" "$there"
+ok "... it runs there" runs_on "$there" $MATRIX_TWIN

@@ -1,8 +1,9 @@
 /*
- * Every reachable state of two nodes that hand one container over, by the rules of move/handoff.c
- * themselves: any message may be lost, repeated or late, either node's worker may die and either
- * node may reboot between any two steps, the operator may give up, start and stop things, and try
- * again. What is checked in each state is at the end of this file's explore().
+ * Every reachable state of two nodes that hand one container over, or make a copy of it, by the
+ * rules of move/handoff.c themselves: any message may be lost, repeated or late, either node's
+ * worker may die and either node may reboot between any two steps, the operator may give up, start
+ * and stop things, and try again. What is checked in each state is at the end of this file's
+ * explore().
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +26,8 @@ enum request { REQ_NONE, REQ_SKEL, REQ_PREPARE, REQ_COMMIT, REQ_STATUS };
 
 /* One state of the world; all fields small, compared as bytes. */
 struct world {
+	uint8_t clone;	   /* a copy: what is durable is committed instead of own */
+	uint8_t committed; /* durable */
 	/* source, durable */
 	uint8_t own, done, ended, epoch;
 	uint8_t was_running; /* the fact: it must run again if it stays here */
@@ -39,8 +42,11 @@ struct world {
 		starting; /* starting: the pre-start hook has passed, the init isn't there yet */
 	/* destination, durable */
 	uint8_t phase, dver; /* dver: the attempt whose data it holds */
-	/* destination, the container, and a worker that brings it up */
-	uint8_t d_running, d_worker; /* d_worker: 1 to start, 2 started, 3 failed and stopped */
+	uint8_t d_withdrawn;
+	/* destination, a worker that brings the container up, and what it remembers */
+	uint8_t d_worker, d_well, d_failed, d_stopped;
+	/* destination, the container; starting as on the source: by a person, or at boot */
+	uint8_t d_running, d_starting;
 	/* destination, durable: the configuration it holds */
 	uint8_t d_told, d_edited;
 	/* the network: messages of connections that were given up may still arrive, again and again
@@ -56,7 +62,12 @@ struct rules {
 	enum handoff_answer (*destination)(
 		bool, enum transfer_phase, uint64_t, enum handoff_message, uint64_t);
 	enum handoff_answer (*define)(enum transfer_phase, uint64_t, uint64_t);
+	enum handoff_takeover (*takeover)(const struct handoff_taker *t);
+	enum handoff_step (*clone)(enum transfer_phase, bool, bool, enum handoff_peer);
 };
+
+static const struct rules ours = {handoff_source_next, handoff_destination, handoff_define,
+	handoff_takeover_next, handoff_clone_next};
 
 #define HASH_SIZE (1u << 22)
 
@@ -93,9 +104,19 @@ static void add_edge(struct explorer *x, uint32_t to)
 	x->edges[x->n_edges++][1] = to;
 }
 
-static void reach(struct explorer *x, const struct world *w)
+/* Who runs where is of no matter to a copy. */
+static void simplify(struct world *w)
 {
-	uint32_t h = hash_of(w);
+	if (w->clone)
+		w->running = w->starting = w->was_running = w->d_running = w->d_starting = 0;
+}
+
+static void reach(struct explorer *x, struct world *w)
+{
+	uint32_t h;
+
+	simplify(w);
+	h = hash_of(w);
 
 	while (x->hash[h] && memcmp(&x->states[x->hash[h] - 1], w, sizeof(*w)))
 		h = (h + 1) & (HASH_SIZE - 1);
@@ -119,7 +140,7 @@ static bool source_may_run(const struct world *w)
 
 static bool destination_may_run(const struct world *w)
 {
-	return w->phase == TRANSFER_COMMITTED || w->phase == TRANSFER_DONE;
+	return (w->phase == TRANSFER_COMMITTED && !w->d_withdrawn) || w->phase == TRANSFER_DONE;
 }
 
 static bool is_open(const struct world *w)
@@ -189,10 +210,7 @@ static void deliver(
 		w->phase = TRANSFER_COMMITTED;
 		w->d_worker = 1;
 		return; /* answers when it is up, or has failed */
-	case ANSWER_RUN:
-		if (!w->d_worker)
-			w->d_worker = 1;
-		return;
+	case ANSWER_RUN: w->d_worker = 1; return;
 	case ANSWER_CANCEL:
 		if (w->phase < TRANSFER_CANCELLED)
 			w->phase = TRANSFER_CANCELLED;
@@ -222,6 +240,33 @@ static void tell(struct explorer *x, struct world w)
 	reach(x, &w);
 }
 
+static enum transfer_phase clone_phase(const struct world *w)
+{
+	if (w->ended)
+		return TRANSFER_REFUSED;
+	if (w->done)
+		return TRANSFER_DONE;
+	return w->committed ? TRANSFER_COMMITTED : TRANSFER_BASE;
+}
+
+/* Back before the commit. The disk may be full: then it runs all the same, and is still releasing,
+ * until that can be written. */
+static void take_back(struct explorer *x, struct world w)
+{
+	struct world v = w;
+
+	end_worker(&w);
+	if (!w.clone) {
+		w.own = OWN_OWNER;
+		end_worker(&v);
+		v.running = v.running || v.was_running;
+		x->fault = true;
+		reach(x, &v);
+		x->fault = false;
+	}
+	reach(x, &w);
+}
+
 static void source_step(struct explorer *x, struct world w)
 {
 	struct handoff_source s = {.own = w.own,
@@ -231,7 +276,9 @@ static void source_step(struct explorer *x, struct world w)
 		.give_up = w.give_up,
 		.peer = w.peer};
 
-	enum handoff_step next = x->rules->source(&s);
+	enum handoff_step next = w.clone ? x->rules->clone(
+						   clone_phase(&w), w.delta, w.give_up, w.peer)
+					 : x->rules->source(&s);
 
 	if (must_tell(&w, next)) {
 		tell(x, w);
@@ -257,7 +304,10 @@ static void source_step(struct explorer *x, struct world w)
 		w.req = REQ_PREPARE;
 		w.prepare_told[w.attempt] = w.told;
 		break;
-	case HANDOFF_RELEASED: w.own = OWN_RELEASED; break;
+	case HANDOFF_RELEASED:
+		w.own = w.clone ? w.own : OWN_RELEASED;
+		w.committed = w.clone;
+		break;
 	case HANDOFF_COMMIT:
 		w.peer = PEER_UNKNOWN;
 		w.req = REQ_COMMIT;
@@ -265,13 +315,10 @@ static void source_step(struct explorer *x, struct world w)
 	case HANDOFF_ASK: w.req = REQ_STATUS; break;
 	case HANDOFF_WAIT: w.peer = PEER_UNKNOWN; break;
 	case HANDOFF_DONE: w.done = 1; break;
-	case HANDOFF_TAKE_BACK:
-		w.own = OWN_OWNER;
-		end_worker(&w);
-		break;
+	case HANDOFF_TAKE_BACK: take_back(x, w); return;
 	case HANDOFF_GIVEN_BACK:
 		w.own = OWN_OWNER;
-		w.epoch += 2;
+		w.epoch += w.clone ? 0 : 2;
 		w.ended = 1;
 		end_worker(&w);
 		break;
@@ -388,20 +435,21 @@ static void source_life(struct explorer *x, struct world w)
 {
 	struct world v = w;
 
-	/* A recovery worker, or the operator's next try. */
+	/* A recovery worker, or the operator's next try, also before recovery came. */
 	if (!w.worker && is_open(&w)) {
 		v.worker = 1;
 		v.give_up = w.own == OWN_RELEASING;
 		v.peer = PEER_UNKNOWN;
-		if (w.own != OWN_OWNER) {
+		if (w.own != OWN_OWNER || w.committed)
 			reach(x, &v);
-		} else if (w.attempt < ATTEMPTS) {
+		if (w.own != OWN_RELEASED && !w.committed && w.attempt < ATTEMPTS) {
+			v.give_up = 0;
 			v.attempt++;
 			v.was_running = w.running || w.was_running;
 			reach(x, &v);
 		}
 		/* Or it is cancelled: the token ends, durably, before the peer is told. */
-		if (w.own == OWN_OWNER) {
+		if (w.own == OWN_OWNER && !w.committed) {
 			v = w;
 			v.ended = 1;
 			v.late_cancel = 1;
@@ -409,7 +457,8 @@ static void source_life(struct explorer *x, struct world w)
 		}
 	}
 	/* Its user edits the configuration, also while it stops. */
-	if (w.own != OWN_RELEASED && !w.stopped && is_open(&w) && !w.edited) {
+	if (w.own != OWN_RELEASED && !w.stopped && is_open(&w) && !w.edited &&
+		!(w.clone && (w.delta || w.committed))) {
 		v = w;
 		v.edited = 1;
 		reach(x, &v);
@@ -449,48 +498,66 @@ static void source_life(struct explorer *x, struct world w)
 	x->fault = false;
 }
 
+/* Bringing it up may go well or not; it may have been started, or not even that. */
+static void bring_up(struct explorer *x, struct world w)
+{
+	w.d_well = 1;
+	w.d_running = 1;
+	reach(x, &w);
+	w.d_well = 0;
+	w.d_failed = 1;
+	reach(x, &w);
+	w.d_running = 0;
+	reach(x, &w);
+}
+
+static void destination_worker(struct explorer *x, struct world w)
+{
+	const struct handoff_taker t = {.phase = w.phase,
+		.withdrawn = w.d_withdrawn,
+		.well = w.d_well,
+		.failed = w.d_failed,
+		.stopped = w.d_stopped};
+
+	w.d_worker = 1; /* or recovery's */
+	switch (x->rules->takeover(&t)) {
+	case TAKEOVER_RUN: bring_up(x, w); return;
+	case TAKEOVER_DONE: w.phase = TRANSFER_DONE; break;
+	case TAKEOVER_WITHDRAW: w.d_withdrawn = 1; break;
+	case TAKEOVER_STOP:
+		w.d_running = w.d_starting = 0;
+		w.d_stopped = 1;
+		break;
+	case TAKEOVER_REFUSE: w.phase = TRANSFER_REFUSED; break;
+	case TAKEOVER_NOTHING: return;
+	}
+	if (w.phase != TRANSFER_COMMITTED)
+		w.d_worker = w.d_well = w.d_failed = w.d_stopped = 0;
+	reach(x, &w);
+}
+
 static void destination_life(struct explorer *x, struct world w)
 {
 	struct world v = w;
 
-	if (w.phase == TRANSFER_COMMITTED) {
-		v.d_worker = w.d_worker ? w.d_worker : 1; /* recovery */
-		if (v.d_worker == 1) {
-			struct world u = v;
-
-			u.d_running = 1;
-			u.d_worker = 2;
-			reach(x, &u);
-			u = v; /* it can't even be started */
-			u.d_running = 0;
-			u.d_worker = 3;
-			reach(x, &u);
-		} else if (v.d_worker == 2) {
-			struct world u = v;
-
-			u.phase = TRANSFER_DONE;
-			u.d_worker = 0;
-			reach(x, &u);
-			u = v; /* not healthy: stopped for certain first */
-			u.d_running = 0;
-			u.d_worker = 3;
-			reach(x, &u);
-		} else {
-			v.phase = TRANSFER_REFUSED;
-			v.d_worker = 0;
-			reach(x, &v);
-		}
+	if (w.phase == TRANSFER_COMMITTED)
+		destination_worker(x, w);
+	/* A person, or the node as it boots: the guard asks the ownership. */
+	if (destination_may_run(&w) && !w.d_running && !w.d_starting) {
+		v.d_starting = 1;
+		reach(x, &v);
 	}
-	if (w.phase == TRANSFER_DONE) {
+	if (w.d_starting) {
 		v = w;
 		v.d_running = 1;
+		v.d_starting = 0;
 		reach(x, &v);
 	}
 	x->fault = true;
 	v = w;
-	v.d_worker = 0;
+	v.d_worker = v.d_well = v.d_failed = v.d_stopped = 0;
 	reach(x, &v);
-	v.d_running = 0;
+	v.d_running = v.d_starting = 0;
 	reach(x, &v);
 	/* Its administrator throws away what is arriving: the promise is written first. */
 	if (w.phase <= TRANSFER_PREPARED) {
@@ -501,11 +568,29 @@ static void destination_life(struct explorer *x, struct world w)
 	x->fault = false;
 }
 
+/* Of a copy: one that is there, and was said to have come to nothing, or the reverse. */
+static const char *violated_clone(const struct world *w)
+{
+	bool there = w->phase == TRANSFER_COMMITTED || w->phase == TRANSFER_DONE;
+
+	if (w->own != OWN_OWNER)
+		return "a copy has changed who owns it";
+	if (w->ended && there)
+		return "the send of a copy has ended, but the copy is there";
+	if (w->done && w->phase != TRANSFER_DONE)
+		return "the source takes the copy for done, but it isn't there";
+	if (w->committed && there && (w->dver != w->attempt || w->d_edited != w->edited))
+		return "the copy isn't of one moment";
+	return NULL;
+}
+
 static const char *violated(const struct world *w)
 {
+	if (w->clone)
+		return violated_clone(w);
 	if (w->running && w->d_running)
 		return "it runs twice";
-	if ((source_may_run(w) || w->starting) && destination_may_run(w))
+	if ((source_may_run(w) || w->starting) && (destination_may_run(w) || w->d_starting))
 		return "both may start it";
 	if (w->done && w->phase != TRANSFER_DONE)
 		return "the source takes it for done, but it isn't there";
@@ -518,13 +603,19 @@ static const char *violated(const struct world *w)
 	return NULL;
 }
 
-static bool *runs_somewhere(const struct explorer *x)
+/* A copy's original is not in doubt: it is its send that must come to an end. */
+static bool is_well(const struct world *w)
+{
+	return w->clone ? w->done || w->ended : w->running || w->d_running;
+}
+
+static bool *ends_well(const struct explorer *x)
 {
 	bool *good = xcalloc(x->n, sizeof(*good));
 	bool changed = true;
 
 	for (size_t i = 0; i < x->n; i++)
-		good[i] = x->states[i].running || x->states[i].d_running;
+		good[i] = is_well(&x->states[i]);
 	while (changed) {
 		changed = false;
 		for (size_t i = x->n_edges; i-- > 0;)
@@ -535,7 +626,7 @@ static bool *runs_somewhere(const struct explorer *x)
 }
 
 /* Returns the number of states, sets x->violation to what is wrong, or leaves it NULL. */
-static size_t explore(struct explorer *x, const struct rules *rules)
+static size_t explore(struct explorer *x, const struct rules *rules, bool clone)
 {
 	struct world start;
 	bool *good;
@@ -544,6 +635,7 @@ static size_t explore(struct explorer *x, const struct rules *rules)
 	memset(&start, 0, sizeof(start));
 	x->rules = rules;
 	x->hash = xcalloc(HASH_SIZE, sizeof(*x->hash));
+	start.clone = clone;
 	start.running = 1;
 	start.phase = TRANSFER_BASE;
 	start.epoch = EPOCH;
@@ -567,7 +659,7 @@ static size_t explore(struct explorer *x, const struct rules *rules)
 		source_life(x, w);
 		destination_life(x, w);
 	}
-	good = runs_somewhere(x);
+	good = ends_well(x);
 	for (size_t i = 0; i < x->n; i++)
 		if (!good[i])
 			x->violation = "there is no way on which it runs again without a person";
@@ -582,17 +674,28 @@ static void done(struct explorer *x)
 	free(x->edges);
 }
 
-static void test_rules_hold(void **state)
+static void hold(bool clone)
 {
-	static const struct rules ours = {handoff_source_next, handoff_destination, handoff_define};
 	struct explorer x;
-	size_t n = explore(&x, &ours);
+	size_t n = explore(&x, &ours, clone);
 
-	(void)state;
-	print_message("# %zu states, %zu moves without a fault\n", n, x.n_edges);
+	print_message("# %s: %zu states, %zu moves without a fault\n", clone ? "copy" : "move", n,
+		x.n_edges);
 	assert_null(x.violation);
 	assert_true(n > 1000);
 	done(&x);
+}
+
+static void test_rules_hold(void **state)
+{
+	(void)state;
+	hold(false);
+}
+
+static void test_rules_hold_of_copies(void **state)
+{
+	(void)state;
+	hold(true);
 }
 
 /* The same exploration must find what is wrong with rules that tools before us had. */
@@ -661,37 +764,73 @@ static enum handoff_answer takes_the_late(
 	return handoff_define(phase, 0, revision);
 }
 
+/* As it was once: the start of somebody else slips in between. */
+static enum handoff_takeover stops_before_it_withdraws(const struct handoff_taker *t)
+{
+	if (t->phase == TRANSFER_COMMITTED && t->failed && !t->withdrawn && !t->stopped)
+		return TAKEOVER_STOP;
+	return handoff_takeover_next(t);
+}
+
+static enum handoff_takeover refuses_before_it_stops(const struct handoff_taker *t)
+{
+	struct handoff_taker u = *t;
+
+	u.stopped = true;
+	return handoff_takeover_next(&u);
+}
+
+static enum handoff_step copy_lost_answer_is_failure(
+	enum transfer_phase phase, bool passed, bool give_up, enum handoff_peer peer)
+{
+	if (phase == TRANSFER_COMMITTED && peer == PEER_UNKNOWN)
+		return HANDOFF_GIVEN_BACK;
+	return handoff_clone_next(phase, passed, give_up, peer);
+}
+
+/* As it was once: nothing durable says that the copy may be there. */
+static enum handoff_step copy_commit_is_not_recorded(
+	enum transfer_phase phase, bool passed, bool give_up, enum handoff_peer peer)
+{
+	enum handoff_step step = handoff_clone_next(phase, passed, give_up, peer);
+
+	return step == HANDOFF_RELEASED ? HANDOFF_COMMIT : step;
+}
+
 static void test_broken_rules_are_found(void **state)
 {
 	static const struct {
 		const char *name;
-		struct rules rules;
+		struct rules r; /* what is not said is ours */
+		bool clone;
 	} broken[] = {
-		{"a lost answer taken for failure",
-			{lost_answer_is_failure, handoff_destination, handoff_define}},
-		{"taken back after the commit",
-			{prepared_means_not_running, handoff_destination, handoff_define}},
-		{"a start taken for success",
-			{starting_is_done, handoff_destination, handoff_define}},
-		{"the commit sent before it is durable",
-			{commit_before_release, handoff_destination, handoff_define}},
-		{"handed over while it runs",
-			{skips_the_stop, handoff_destination, handoff_define}},
-		{"nobody asks after a lost answer",
-			{never_asks, handoff_destination, handoff_define}},
-		{"a dead token comes to life",
-			{handoff_source_next, cancels_the_owner, handoff_define}},
-		{"owner without a commit",
-			{handoff_source_next, commits_unprepared, handoff_define}},
-		{"a late configuration is taken",
-			{handoff_source_next, handoff_destination, takes_the_late}},
+		{"a lost answer taken for failure", {.source = lost_answer_is_failure}},
+		{"taken back after the commit", {.source = prepared_means_not_running}},
+		{"a start taken for success", {.source = starting_is_done}},
+		{"the commit sent before it is durable", {.source = commit_before_release}},
+		{"handed over while it runs", {.source = skips_the_stop}},
+		{"nobody asks after a lost answer", {.source = never_asks}},
+		{"a dead token comes to life", {.destination = cancels_the_owner}},
+		{"owner without a commit", {.destination = commits_unprepared}},
+		{"a late configuration is taken", {.define = takes_the_late}},
+		{"stopped before it is withdrawn", {.takeover = stops_before_it_withdraws}},
+		{"given back while it runs", {.takeover = refuses_before_it_stops}},
+		{"a copy's lost answer taken for failure", {.clone = copy_lost_answer_is_failure},
+			true},
+		{"a copy's commit is not recorded", {.clone = copy_commit_is_not_recorded}, true},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		const struct rules *b = &broken[i].r;
+		const struct rules r = {b->source ? b->source : ours.source,
+			b->destination ? b->destination : ours.destination,
+			b->define ? b->define : ours.define,
+			b->takeover ? b->takeover : ours.takeover,
+			b->clone ? b->clone : ours.clone};
 		struct explorer x;
 
-		explore(&x, &broken[i].rules);
+		explore(&x, &r, broken[i].clone);
 		print_message(
 			"# %s: %s\n", broken[i].name, x.violation ? x.violation : "NOT FOUND");
 		assert_non_null(x.violation);
@@ -703,6 +842,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules_hold),
+		cmocka_unit_test(test_rules_hold_of_copies),
 		cmocka_unit_test(test_broken_rules_are_found),
 	};
 

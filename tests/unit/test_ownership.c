@@ -42,7 +42,22 @@ static void test_none_is_owner(void **state)
 	assert_false(o.recorded);
 	assert_int_equal(o.epoch, 0);
 	assert_string_equal(o.ct, "web");
-	assert_ok(own_may_start(s, "web", &err), &err);
+	assert_ok(own_may_start(s, "web", NULL, &err), &err);
+}
+
+/* A send that can't write that it takes its container back lets the hook through with its token. */
+static void test_the_send_itself(void **state)
+{
+	_cleanup_state_ struct state *s = node_open();
+	struct err err = ERR_INIT;
+
+	assert_ok(set(s, OWN_RELEASING, 0, T1, &err), &err);
+	assert_int_equal(own_may_start(s, "web", NULL, &err), -ERR_DENIED);
+	assert_int_equal(own_may_start(s, "web", "", &err), -ERR_DENIED);
+	assert_int_equal(own_may_start(s, "web", T2, &err), -ERR_DENIED);
+	assert_ok(own_may_start(s, "web", T1, &err), &err);
+	assert_ok(set(s, OWN_RELEASED, 0, T1, &err), &err);
+	assert_int_equal(own_may_start(s, "web", T1, &err), -ERR_DENIED);
 }
 
 static void test_send_and_return(void **state)
@@ -171,16 +186,16 @@ static void test_may_start(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		assert_ok(state_begin(s, &err), &err);
 		bring_to(s, table[i].kind);
-		assert_int_equal(own_may_start(s, "web", &err), -ERR_DENIED);
+		assert_int_equal(own_may_start(s, "web", NULL, &err), -ERR_DENIED);
 		assert_has(err.text, table[i].says);
 		assert_has(err.text, "wherry ct send resolve web");
 		assert_has(err.text, "Z"); /* since when */
-		assert_ok(own_may_start(s, "other", &err), &err);
+		assert_ok(own_may_start(s, "other", NULL, &err), &err);
 		state_rollback(s);
 		err_clear(&err);
 	}
 	bring_to(s, OWN_OWNER);
-	assert_ok(own_may_start(s, "web", &err), &err);
+	assert_ok(own_may_start(s, "web", NULL, &err), &err);
 }
 
 static void test_force(void **state)
@@ -197,7 +212,7 @@ static void test_force(void **state)
 	assert_int_equal(o.kind, OWN_OWNER);
 	assert_int_equal(o.epoch, 1005);
 	assert_string_equal(o.token, "");
-	assert_ok(own_may_start(s, "web", &err), &err);
+	assert_ok(own_may_start(s, "web", NULL, &err), &err);
 	assert_ok(history_read(s, "web", 0, &history, &err), &err);
 	event = json_array_get(history, 0);
 	assert_string_equal(json_get_str(event, "event"), "own.force");
@@ -244,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		node_test(test_none_is_owner),
+		node_test(test_the_send_itself),
 		node_test(test_send_and_return),
 		node_test(test_every_move),
 		node_test(test_no_move_without_token),

@@ -430,6 +430,50 @@ static void test_answer_after_acks(void **state)
 	close(sv[1]);
 }
 
+/* The lines as they come, whole, until one that is no wait; *ret counts those. */
+static char *lines_until_answer(int fd, int *ret)
+{
+	FILE *f = fdopen(dup(fd), "r");
+	char *line = NULL;
+	size_t cap = 0;
+
+	for (*ret = 0; getline(&line, &cap, f) > 0 && strstr(line, "\"wait\""); ++*ret)
+		assert_string_equal(line, "{\"wait\":{\"text\":\"starting\"}}\n");
+	fclose(f);
+	return line;
+}
+
+static void test_waiting(void **state)
+{
+	int in[2], out[2], n = 0;
+	struct err err = ERR_INIT;
+	struct verb *v;
+	static const char wait[] = "{\"wait\":{\"text\":\"starting\"}}\n";
+	const ssize_t len = sizeof(wait) - 1;
+	char line[64], *last;
+
+	assert_int_equal(pipe(in) | pipe(out), 0);
+	v = verb_serve_new(in[0], out[1], 60 * USEC_PER_SEC);
+	assert_ok(verb_serve_waiting(v, "starting", 10 * USEC_PER_MSEC, &err), &err);
+	/* This process is busy, here with reading them. */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(read(out[0], line, len), len);
+		assert_memory_equal(line, wait, len);
+	}
+	assert_ok(verb_serve_ok(v, json_pack("{s:s}", "state", "owner"), &err), &err);
+	last = lines_until_answer(out[0], &n);
+	assert_string_equal(last, "{\"ok\":{\"state\":\"owner\"}}\n");
+	free(last);
+	/* Ended without an answer: nobody says anything any more. */
+	assert_ok(verb_serve_waiting(v, "starting", 10 * USEC_PER_MSEC, &err), &err);
+	verb_free(v);
+	last = lines_until_answer(out[0], &n);
+	assert_false(last && strstr(last, "ok"));
+	free(last);
+	close(in[1]);
+	close(out[0]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +489,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_dialogue, open_ssh, close_ssh),
 		cmocka_unit_test_setup_teardown(test_lies, open_ssh, close_ssh),
 		cmocka_unit_test_setup_teardown(test_silence, open_ssh, close_ssh),
+		cmocka_unit_test(test_waiting),
 		cmocka_unit_test_setup_teardown(test_refused_input, open_ssh, close_ssh),
 	};
 
