@@ -60,7 +60,7 @@ static const struct option_spec own_options[] = {
 static void list_show(struct cli *cli, const json_t *cts)
 {
 	static const char *const columns[] = {
-		"name", "state", "pool", "driver", "send?", "peer?", NULL};
+		"name", "state", "pool", "driver", "send?", "send_note?", "peer?", NULL};
 
 	output_table(cli, cts, columns);
 }

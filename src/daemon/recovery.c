@@ -32,9 +32,12 @@ static void set_timer(struct server *s, usec_t in)
 static void later(struct server *s)
 {
 	struct recovery *r = &s->recovery;
+	char text[NUM_HUMAN_MAX];
 
 	r->backoff = r->backoff ? MIN(r->backoff * 2, BACKOFF_LAST) : BACKOFF_FIRST;
 	r->waiting = true;
+	log_info("something is left half done: looked after again in %s",
+		num_human_usec(r->backoff, text));
 	set_timer(s, r->backoff);
 }
 

@@ -152,7 +152,7 @@ static bool leaves_work(const struct task *t, const json_t *error)
 		return false;
 	if (t->flags & CALL_RECEIVE && t->result)
 		return json_get_u64(t->result, "exit", 0) == (uint64_t)err_exit_status(ERR_UNKNOWN);
-	return json_get_str(t->result, "later") ||
+	return json_get_str(t->result, "later") || json_get_bool(t->result, "forced", false) ||
 	       str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN)) ||
 	       (error && str_starts(t->call, "ct.send")) || str_eq(t->call, "ct.send.cancel");
 }

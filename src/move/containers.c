@@ -3,11 +3,13 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "move/places.h"
+#include "move/takeover.h"
 #include "node/ownership.h"
 #include "node/transfer.h"
 #include "runtime/runtime.h"
@@ -23,6 +25,11 @@ static void put_send(struct move_ctx *m, const char *ct, json_t *o)
 		return;
 	json_put_str(o, "send", transfer_phase_name(t->phase));
 	json_put_str(o, "peer", t->peer);
+	/* What does not go on by itself, or not before the peer answers; send status says more. */
+	if (t->phase == TRANSFER_COMMITTED)
+		json_put_str(o, "send_note", "in doubt");
+	else if (t->phase < TRANSFER_COMMITTED && json_get_bool(t->facts, "kept", false))
+		json_put_str(o, "send_note", "failed, kept");
 }
 
 static void put_state(const char *ct, json_t *o)
@@ -343,9 +350,34 @@ static int end_send(struct move_ctx *m, const char *ct, struct err *err)
 	return transfer_save(m->st, t, err);
 }
 
+/* It is arriving, and whoever sends it will not finish that: all of it is here, or nothing can be
+ * taken. */
+static int take_staged(struct move_ctx *m, const char *ct, struct err *err)
+{
+	struct receiving r = {.m = m, .address = "", .lock = -1};
+	int res = transfer_open_of(m->st, TRANSFER_DESTINATION, ct, &r.t, err);
+
+	if (res >= 0 && r.t->phase < TRANSFER_PREPARED)
+		res = err_set(err, ERR_STATE,
+			"container '%s' has not arrived whole, so there is nothing to take: "
+			"`wherry "
+			"receive cancel %s` removes what has come",
+			ct, ct);
+	if (res >= 0)
+		res = takeover_force(&r, err);
+	receiving_done(&r);
+	return res;
+}
+
 static int take_by_force(struct move_ctx *m, const char *ct, struct err *err)
 {
-	int r = state_begin(m->st, err);
+	struct own own;
+	int r = own_get(m->st, ct, &own, err);
+
+	if (r >= 0 && own.kind == OWN_STAGED)
+		return take_staged(m, ct, err);
+	if (r >= 0)
+		r = state_begin(m->st, err);
 
 	if (r < 0)
 		return r;
@@ -358,12 +390,27 @@ static int take_by_force(struct move_ctx *m, const char *ct, struct err *err)
 	return r;
 }
 
+/* A worker that still receives it, over a link that is dead, gives way. */
+static int lock_by_force(struct move_ctx *m, const char *ct, int *ret_lock, struct err *err)
+{
+	usec_t deadline = clock_deadline(20 * USEC_PER_SEC);
+	int r = lock_and_check(m, ct, ret_lock, err);
+
+	while (r == -ERR_BUSY && clock_now() < deadline) {
+		move_lock_interrupt(ct, "receive");
+		clock_sleep(50 * USEC_PER_MSEC);
+		err_clear(err);
+		r = move_lock(m, ct, false, ret_lock, err);
+	}
+	return r;
+}
+
 int containers_own(struct move_ctx *m, const char *ct, bool force, json_t **ret, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
 	struct own own;
 	json_t *o;
-	int r = force ? lock_and_check(m, ct, &lock, err) : move_check_exists(ct, err);
+	int r = force ? lock_by_force(m, ct, &lock, err) : move_check_exists(ct, err);
 
 	if (r >= 0 && force)
 		r = take_by_force(m, ct, err);
@@ -382,6 +429,8 @@ int containers_own(struct move_ctx *m, const char *ct, bool force, json_t **ret,
 	json_put_u64(o, "epoch", own.epoch);
 	json_put_str(o, "peer", own.peer[0] ? own.peer : NULL);
 	json_put_u64(o, "changed", own.changed);
+	if (force) /* wherryd clears up after the send that is ended by it */
+		json_put_bool(o, "forced", true);
 	*ret = o;
 	return 0;
 }

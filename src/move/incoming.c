@@ -42,10 +42,12 @@ static uint64_t resumed(const struct transfer *t, const char *volume, const json
 	_cleanup_free_ char *state_dir = xasprintf("%s/%s", dir, volume);
 	struct tree_resume resume = {0};
 	struct err ignored = ERR_INIT;
+	uint64_t native = json_get_u64(json_object_get(f, "resume"), "offset", 0);
 
-	if (json_get_bool(f, "native", false))
-		return json_get_u64(json_object_get(f, "resume"), "offset", 0);
-	return tree_resume_read(state_dir, &resume, &ignored) < 0 ? 0 : resume.offset;
+	/* The first copy of a native volume may come as a tree, too. */
+	if (native || tree_resume_read(state_dir, &resume, &ignored) < 0)
+		return native;
+	return resume.offset;
 }
 
 struct amount {
@@ -187,8 +189,10 @@ static int may_cancel(const struct receiving *r, bool force, struct err *err)
 		return err_set(err, ERR_STATE,
 			"container '%s' is complete here and waits for the hand-over, which %s may "
 			"have decided already: `wherry ct send resolve %s` there says so. Only if "
-			"%s is gone for good, remove it with `wherry receive cancel --force %s`",
-			t->ct, t->peer, t->peer_ct, t->peer, t->ct);
+			"%s is gone for good, take it with `wherry ct own --force %s`, or remove "
+			"it "
+			"with `wherry receive cancel --force %s`",
+			t->ct, t->peer, t->peer_ct, t->peer, t->ct, t->ct);
 	if (t->phase == TRANSFER_COMMITTED)
 		return err_set(err, ERR_STATE,
 			"container '%s' was handed over to this node and is starting here: it "

@@ -20,6 +20,15 @@ static char *advice_before(const struct sending *s, const struct view *v)
 	const char *ct = s->t->ct, *host = s->t->peer, *why = json_get_str(v->answer, "text");
 	_cleanup_free_ char *next = sending_next(s->t);
 
+	if (json_get_bool(s->t->facts, "kept", false)) {
+		const char *failed = json_get_str(s->t->facts, "failed");
+
+		return xasprintf(
+			"the send failed (%s), and what has arrived on %s is kept: `wherry ct send "
+			"%s %s` goes on with it, `wherry ct send cancel %s` removes it. "
+			"wherryd does neither by itself",
+			failed ? failed : "no reason is recorded", host, ct, host, ct);
+	}
 	if (v->peer == PEER_CANCELLED || v->peer == PEER_REFUSED)
 		return xasprintf(
 			"%s has ended it%s%s: `wherry ct send cancel %s` clears up here, then "

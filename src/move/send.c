@@ -315,6 +315,7 @@ static int cancel_failed(struct sending *s, int failed, struct err *err)
 	if (own_get(s->m->st, s->t->ct, &own, &undo_err) < 0 || own.kind == OWN_RELEASED)
 		return failed;
 	if (s->o.keep_partial && transfer_is_open(s->t)) {
+		json_put_str(s->t->facts, "failed", err->text);
 		if (transfer_fact(s->m->st, s->t, "kept", json_true(), &undo_err) < 0)
 			log_warning("%s", undo_err.text);
 		move_say(s->m,

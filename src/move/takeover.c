@@ -357,6 +357,9 @@ static int finish(struct receiving *r, struct err *err)
 		case TAKEOVER_RUN:
 			t.well = bring_up(r, &why) >= 0;
 			t.failed = !t.well;
+			/* There is nobody to give it back to: its operator has said so. */
+			if (t.failed && json_get_bool(r->t->facts, "forced", false))
+				return err_copy(err, &why);
 			break;
 		case TAKEOVER_DONE: res = settle_done(r, err); break;
 		case TAKEOVER_WITHDRAW:
@@ -383,6 +386,25 @@ int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err)
 	cancel_unshield();
 	*ret_refused = r->t->phase == TRANSFER_REFUSED;
 	return res < 0 ? unsettled(err) : 0;
+}
+
+int takeover_force(struct receiving *r, struct err *err)
+{
+	bool refused;
+	int res = state_begin(r->m->st, err);
+
+	if (res < 0)
+		return res;
+	json_put_bool(r->t->facts, "start", false);
+	json_put_bool(r->t->facts, "forced", true);
+	res = own_force(r->m->st, r->t->ct, r->m->who ? r->m->who : "?", err);
+	if (res >= 0)
+		res = transfer_set_phase(r->m->st, r->t, TRANSFER_COMMITTED, err);
+	if (res >= 0)
+		res = state_commit(r->m->st, err);
+	else
+		state_rollback(r->m->st);
+	return res < 0 ? res : takeover_finish(r, &refused, err);
 }
 
 static enum handoff_message message_kind(const json_t *line)

@@ -13,5 +13,8 @@ int takeover_run(struct receiving *r, bool start_word, json_t **ret, struct err 
  * refused. Idempotent; also run by recovery. 0 with *ret_refused telling which; the reason is then
  * in the facts. */
 int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err) _must_use_;
+/* The operator takes what is prepared without the commit: ours from now on, published, not started.
+ * Whoever sent it must be gone for good. */
+int takeover_force(struct receiving *r, struct err *err) _must_use_;
 json_t *takeover_state(
 	struct receiving *r); /* {state, phase, epoch, text, ...}: the answer to status */

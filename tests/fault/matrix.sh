@@ -94,7 +94,8 @@ matrix_up() {
 	watch_start
 }
 
-# The time of the root folder is LXC's, which makes things there at each start.
+# The time of the root folder is LXC's: each start sets it anew (of plain LXC, too), and all that is looked at here
+# has been started. That it arrives is for the comparison before the commit, and for tests/tree.
 matrix_manifest() {
 	ct_manifest "$1" "$2" | sed '1s/[0-9]*[.][0-9]*//'
 }
@@ -228,6 +229,32 @@ fired() { # NODE
 	[ ! -e "$(root_of "$1")/run/wherry-fault" ]
 }
 
+# witness NODE...: the counter's log as it is now, whole lines only: all of this must be there afterwards, byte for byte.
+# The first of the nodes that has it; of a container that is gone from one and not yet on the other nothing is taken.
+witness() {
+	local n log
+	for n in "$@"; do
+		log=$(root_of "$n")$(ct_root "$n" $MATRIX_CT 2>/dev/null)/srv/counter.log
+		[ ! -s "$log" ] || {
+			sed -n '/^[0-9]* [0-9.]*$/p' "$log" >"$WATCH/witness.new" && mv "$WATCH/witness.new" "$WATCH/witness"
+			return
+		}
+	done
+}
+
+# witness_fault SIDE ACTION FROM TO: when the fault happens. A power cut takes what the node that runs the container had
+# not synced, as it would without a send; what the other one has, or had written when the container stopped, it does not.
+witness_fault() {
+	[ "$2" != reboot ] || [ "$1" = destination ] || return 0
+	if ! runs_on "$4" $MATRIX_CT; then
+		witness "$3" "$4"
+	elif [ "$2" = reboot ]; then
+		witness "$3"
+	else
+		witness "$4"
+	fi
+}
+
 # run_case KIND SIDE ACTION POINT#PASS FROM: sets verdict (self, resolve, unreached, violation), why and took.
 run_case() {
 	local kind=$1 side=$2 action=$3 point=$4 from=$5 to node n0 pid begun status=0
@@ -236,8 +263,11 @@ run_case() {
 	[ "$side" = source ] || node=$to
 	verdict=violation why='' took=0
 	n0=$(counter_lines "$from" $MATRIX_CT)
+	MATRIX_ACTION=$action
+	rm -f "$WATCH/two" "$WATCH/witness"
+	# Read before it is synced, so that every line of it is.
+	witness "$from"
 	[ "$action" != reboot ] || on "$from" sync -f "$(ct_root "$from" $MATRIX_CT)"
-	rm -f "$WATCH/two"
 	arm "$node" "$from" "$kind" "$side" "$(entry_of "$action" "$point")"
 	begun=$EPOCHREALTIME
 	# shellcheck disable=SC2046 # words
@@ -245,6 +275,7 @@ run_case() {
 	pid=$!
 	until fired "$node" || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
 	if fired "$node"; then
+		witness_fault "$side" "$action" "$from" "$to"
 		act "$node" "$action" || why="the fault could not be made"
 	else
 		verdict=unreached
@@ -297,11 +328,16 @@ check_after() {
 	[ ! -s "$WATCH/two" ] || { why="two, in the next send"; return 1; }
 }
 
-# holes_in NODE NAME: as counter_holes, but nulls do not count. A power cut leaves them where lines were that
-# nobody had synced; the counter knows that and goes on behind them. A line that was there before is missed.
+# holes_in NODE NAME: as counter_holes. After a power cut nulls do not count: they are where lines were that nobody
+# had synced; the counter knows that and goes on behind them.
 holes_in() {
-	on "$1" cat "$(ct_root "$1" "$2")/srv/counter.log" | tr -d '\0' |
-		awk '$1 != NR || NF != 2 || $2 < last { print NR ": " $0; if (++n == 3) exit } { last = $2 }'
+	on "$1" cat "$(ct_root "$1" "$2")/srv/counter.log" | if [ "$MATRIX_ACTION" = reboot ]; then tr -d '\0'; else cat; fi |
+		LC_ALL=C awk '$1 != NR || NF != 2 || $2 < last { print NR ": " $0; if (++n == 3) exit } { last = $2 }'
+}
+
+# missing_in NODE NAME: the first line that was seen before or at the fault, and is not there now as it was.
+missing_in() {
+	on "$1" head -n "$(wc -l <"$WATCH/witness")" "$(ct_root "$1" "$2")/srv/counter.log" | cmp - "$WATCH/witness" 2>&1
 }
 
 # intact NODE NAME LINES: the counter has every line it had, and the files are what they were.
@@ -312,8 +348,10 @@ intact() {
 	[ -z "$holes" ] || { why="a hole in the counter of $2: $holes"; return 1; }
 	lines=$(counter_lines "$1" "$2")
 	[ "$lines" -ge "$3" ] || { why="$2 lost lines: it has $lines, had $3"; return 1; }
+	# A copy is of a moment of its own.
+	[ "$2" = $MATRIX_TWIN ] || holes=$(missing_in "$1" "$2") || { why="$2 lost a line that was on disk: $holes"; return 1; }
 	manifest=$(matrix_manifest "$1" "$2")
-	[ "$manifest" = "$MATRIX_MANIFEST" ] || [ "$2" = $MATRIX_TWIN ] || {
+	[ "$manifest" = "$MATRIX_MANIFEST" ] || {
 		why="the files of $2 changed: $(diff <(echo "$MATRIX_MANIFEST") <(echo "$manifest") | head -n 4 | tr '\n' ';')"
 		return 1
 	}

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 . ../tap.sh
 . ./lib.sh
-plan 35
+plan 36
 POOLS='' lab_up
 trust a b >/dev/null
 trust b a >/dev/null
@@ -66,11 +66,21 @@ is "$(running_on big)" a "it runs on the source"
 wait_counter a big
 is "$(counter_holes a big)" "" "and never stood still"
 
-# --- a link that swallows everything: ssh asks every 4 s and gives up after 12; TCP alone would take minutes
+# --- a link that swallows everything: ssh asks every 4 s and gives up after 12; TCP alone would take minutes.
+# What came first is seen in the log, into which a clock that was started at the cut writes.
 start_slow
+on a truncate -s 0 /var/log/wherryd.log
 cut_link on
-says_lost() { on a grep -q 'connection to b lost' /var/log/wherryd.log; }
-ok "a link that swallows everything is noticed" wait_for 40 says_lost
+on a sh -c '(sleep 15 && echo "15 seconds have passed" >>/var/log/wherryd.log) >/dev/null 2>&1 &'
+passed() { on a grep -q '15 seconds have passed' /var/log/wherryd.log; }
+wait_for 60 passed
+ok "a link that swallows everything is noticed within 15 s" on a sh -c 'sed /15.seconds.have.passed/q /var/log/wherryd.log |
+	grep "connection to b lost"'
+alive() { # of what ssh or sshd was told, on standard input: after how many seconds it gives up
+	awk -F'[= ]' 'tolower($0) ~ /aliveinterval/ { i = $NF } tolower($0) ~ /alivecountmax/ { n = $NF } END { print i * (n + 1) }'
+}
+ok "the destination notices it as early" test \
+	"$(on b /usr/sbin/sshd -T -C user=wherry-receive,host=a,addr=10.99.0.1 | grep -i clientalive | alive)" -le 15
 cut_link off
 on a wherry ct send cancel big >/dev/null
 end_slow

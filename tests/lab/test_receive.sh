@@ -74,7 +74,7 @@ wait_for 60 job_at_b
 token=$(field btrfs token)
 ok "in the middle of a stream" on b wherry --quiet receive cancel "$token"
 wait $pid && status=0 || status=$?
-ok "the one-shot send has failed" test $status != 0
+ok "the one-shot send has failed" test "$status" != 0
 wait_for 20 nothing_arrives
 nothing_of btrfs "btrfs, by token"
 wait_for 30 sh -c "[ \"\$($_lib_dir/on a wherry ct list --json | jq -r '.[] | select(.name == \"btrfs\") | .send')\" = null ]"
