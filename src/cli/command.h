@@ -31,6 +31,7 @@ enum option_kind {
 	OPTION_SIZE,	    /* 10M: bytes */
 	OPTION_DURATION,    /* 30s: milliseconds */
 	OPTION_PATH,	    /* made absolute: the daemon has another working folder */
+	OPTION_FILE,	    /* the same, or - for a standard stream */
 	OPTION_SECRET,	    /* text that disappears from ps(1); "-" asks for it */
 	OPTION_SECRET_FILE, /* the first line of a file */
 };

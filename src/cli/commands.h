@@ -11,6 +11,7 @@
 	}
 
 extern const struct command cmd_ct[];
+extern const struct command cmd_archive[];
 extern const struct command cmd_send[];
 extern const struct command cmd_migrate[];
 extern const struct command cmd_key[];

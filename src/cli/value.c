@@ -127,6 +127,11 @@ int value_put(json_t *args, const char *key, enum option_kind kind, char *text, 
 			return err_set(err, ERR_INVALID, "is empty");
 		json_put_str(args, key, text);
 		return 0;
+	case OPTION_FILE:
+		if (!str_eq(text, "-"))
+			return put_path(args, key, text, err);
+		json_put_str(args, key, text);
+		return 0;
 	case OPTION_PATH: return put_path(args, key, text, err);
 	case OPTION_SECRET: return put_secret(args, key, text, err);
 	case OPTION_SECRET_FILE: return put_secret_file(args, key, text, err);

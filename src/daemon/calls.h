@@ -44,6 +44,8 @@
 	X("ct.delete",		ct_delete,		CALL_JOB)	\
 	X("ct.exec",		ct_exec,		0)		\
 	X("ct.snapshot",	ct_snapshot,		CALL_JOB)	\
+	X("ct.export",		ct_export,		CALL_JOB)	\
+	X("ct.import",		ct_import,		CALL_JOB)	\
 	X("ct.history",		ct_history,		0)		\
 	X("ct.own",		ct_own,			0)		\
 	X("ct.send",		ct_send,		CALL_JOB)	\

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "move/adopt.h"
 #include "move/containers.h"
 #include "move/places.h"
 #include "node/ownership.h"
@@ -84,16 +85,6 @@ static void add_include(struct container *c, const char *name)
 		strv_push(&c->includes, name);
 }
 
-/* In the range that virtual machines and containers use. It is fixed in the configuration, so that
- * it stays when the container moves. */
-static char *new_hwaddr(void)
-{
-	char token[41];
-
-	state_token(token);
-	return xasprintf("00:16:3e:%.2s:%.2s:%.2s", token, token + 2, token + 4);
-}
-
 static void add_network(struct container *c, const struct create_opts *o)
 {
 	struct netif *n = netif_vec_push(&c->netifs);
@@ -103,7 +94,7 @@ static void add_network(struct container *c, const struct create_opts *o)
 		return;
 	n->name = xstrdup("eth0");
 	n->link = xstrdup(o->bridge);
-	n->hwaddr = o->hwaddr ? xstrdup(o->hwaddr) : new_hwaddr();
+	n->hwaddr = o->hwaddr ? xstrdup(o->hwaddr) : adopt_new_hwaddr();
 	if (o->address)
 		strv_push(&n->addresses, o->address);
 }

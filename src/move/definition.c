@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "move/adopt.h"
 #include "runtime/runtime.h"
 
 /* Configuration that reaches out of the container comes in only if the key's owner said so. */
@@ -43,52 +44,19 @@ static int check_options(
 	return 0;
 }
 
-static void map_bridges(const struct receiving *r, struct container *c)
-{
-	for (size_t i = 0; i < c->netifs.n; i++) {
-		struct netif *n = &c->netifs.v[i];
-		char *to;
-
-		if (!n->link)
-			continue;
-		to = xstrdup(config_bridge(r->m->cfg, n->link));
-		free(n->link);
-		n->link = to;
-	}
-}
-
 int definition_judge(
 	const struct receiving *r, const json_t *refused, struct container *c, struct err *err)
 {
 	int res = check_options(r, refused, c, err);
 
 	if (res >= 0)
-		map_bridges(r, c);
+		adopt_bridges(r->m, c);
 	return res;
 }
 
-/* This node's own range for unprivileged containers, where it has one: their ids on disk are
- * shifted as they come in. */
 int definition_map_ids(const struct receiving *r, struct container *c, struct err *err)
 {
-	const char *configured = r->m->cfg->idmap;
-	struct idmap ours = {.unshifted = c->idmap.unshifted};
-	int res;
-
-	if (container_privileged(c))
-		return 0;
-	res = configured ? idmap_add(&ours, configured, err) : runtime_idmap(&c->idmap, &ours, err);
-	if (res >= 0 && !idmap_covers(&ours, &c->idmap))
-		res = err_set(err, ERR_UNSUPPORTED,
-			"the destination's id map has no room for every id of container '%s'",
-			c->name);
-	if (res < 0) {
-		idmap_done(&ours);
-		return err_prefix(err, configured ? "[receive] idmap" : "id map");
-	}
-	idmap_done(&c->idmap);
-	c->idmap = ours;
-	return 0;
+	return adopt_ids(r->m, c, err);
 }
 
 int definition_write(struct receiving *r, struct err *err)

@@ -10,6 +10,7 @@
 #include "move/handover.h"
 #include "move/incoming.h"
 #include "move/peer.h"
+#include "move/promise.h"
 #include "move/receiving.h"
 #include "move/reserve.h"
 #include "move/standstill.h"
@@ -308,12 +309,29 @@ static int recover_one(struct recovery *x, struct transfer *t, struct err *err)
 	return 0;
 }
 
+static void note_promise(void *ctx, const char *ct, const char *what)
+{
+	struct recovery *x = ctx;
+	json_t *o = json_object();
+
+	json_put_str(o, "ct", ct);
+	json_put_str(o, "what", what);
+	json_array_append_new(x->recovered, o);
+	log_info("container '%s': %s", ct, what);
+}
+
 int recover_all(struct move_ctx *m, json_t **ret, struct err *err)
 {
 	struct recovery x;
+	uint64_t owed = 0;
+	int r;
 
 	begin(&x, m);
-	return finish(&x, each(&x, false, recover_one, err), ret);
+	r = each(&x, false, recover_one, err);
+	if (r >= 0)
+		r = promise_settle_all(m, note_promise, &x, &owed, err);
+	x.pending += owed;
+	return finish(&x, r, ret);
 }
 
 /* The destination's */

@@ -57,6 +57,9 @@ static const char *const migrations[] = {
 	" pool TEXT, added INTEGER NOT NULL) STRICT;"
 
 	"CREATE TABLE pool (name TEXT PRIMARY KEY, path TEXT NOT NULL UNIQUE, driver TEXT) STRICT;",
+
+	"CREATE TABLE pledge (token TEXT PRIMARY KEY, ct TEXT NOT NULL, kind TEXT NOT NULL,"
+	" facts TEXT NOT NULL) STRICT;",
 };
 
 const char *state_dir(void)

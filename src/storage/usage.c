@@ -27,7 +27,8 @@ struct usage {
 
 static int enter(struct usage *u, int dirfd, const char *name)
 {
-	_cleanup_close_ int fd = beneath_open_raw(dirfd, name, O_RDONLY | O_DIRECTORY, 0, 0);
+	_cleanup_close_ int fd = beneath_open_raw(
+		dirfd, name, O_RDONLY | O_DIRECTORY | O_NOATIME, 0, 0);
 	struct stat st;
 
 	u->long_path = u->long_path || u->depth == DEPTH;

@@ -1,0 +1,308 @@
+#include "archive/export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "move/containers.h"
+#include "move/promise.h"
+#include "node/ownership.h"
+#include "node/transfer.h"
+#include "runtime/runtime.h"
+#include "tree/tree.h"
+
+static int check_free(struct exporting *x, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	struct own own;
+	int r = transfer_open_of(x->m->st, TRANSFER_SOURCE, x->ct, &t, err);
+
+	if (r >= 0)
+		return err_set(err, ERR_STATE,
+			"container '%s' is being sent to %s: finish or cancel that first", x->ct,
+			t->peer);
+	if (r != -ERR_NOT_FOUND)
+		return r;
+	err_clear(err);
+	r = own_get(x->m->st, x->ct, &own, err);
+	if (r >= 0 && own.kind != OWN_OWNER)
+		r = err_set(err, ERR_STATE, "container '%s' is %s here (%s), not this node's",
+			x->ct, own_kind_name(own.kind), own.peer);
+	return r;
+}
+
+static int look_at_state(struct exporting *x, struct err *err)
+{
+	enum ct_state state;
+	int r = runtime_state(x->ct, &state, NULL, err);
+
+	if (r < 0)
+		return r;
+	x->running = state != CT_STOPPED;
+	x->stops = x->running && x->o->consistent && !x->o->skel;
+	if (x->stops && state != CT_RUNNING)
+		return err_set(err, ERR_STATE,
+			"container '%s' is %s: start or stop it first, or take its files as they "
+			"are with --no-consistent",
+			x->ct, ct_state_name(state));
+	return 0;
+}
+
+static int open_container(struct exporting *x, struct err *err)
+{
+	int r = move_check_exists(x->ct, err);
+
+	if (r >= 0)
+		r = move_lock(x->m, x->ct, false, &x->lock, err);
+	if (r >= 0)
+		r = check_free(x, err);
+	if (r >= 0)
+		r = runtime_load(x->ct, &x->c, err);
+	if (r >= 0)
+		r = places_volumes(x->c, &x->vols, err);
+	if (r >= 0)
+		r = look_at_state(x, err);
+	return r < 0 ? r : x->w->check(x, err);
+}
+
+/* The file grows under another name: nobody takes half of one for an archive. */
+static int open_file(struct exporting *x, struct err *err)
+{
+	_cleanup_free_ char *partial = NULL;
+	int r;
+
+	if (!x->o->file) {
+		x->fd = fcntl(x->o->fd, F_DUPFD_CLOEXEC, 0);
+		return x->fd < 0 ? err_errno(err, "standard output") : 0;
+	}
+	if (!x->o->force && file_exists(x->o->file))
+		return err_set(err, ERR_EXISTS,
+			"there is a file %s already: remove it, or replace it with --force",
+			x->o->file);
+	partial = xasprintf("%s.%.8s.partial", x->o->file, x->pledge.token);
+	json_put_str(x->pledge.facts, "partial", partial);
+	r = pledge_save(x->m->st, &x->pledge, err);
+	if (r < 0)
+		return r;
+	x->fd = open(partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return x->fd < 0 ? err_errno(err, "make %s", partial) : 0;
+}
+
+static int close_file(struct exporting *x, struct err *err)
+{
+	const char *partial = json_get_str(x->pledge.facts, "partial");
+	_cleanup_free_ char *dir = NULL;
+	struct stat st;
+	unsigned flags = x->o->force ? 0 : RENAME_NOREPLACE;
+
+	if (fstat(x->fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		if (fsync(x->fd) < 0)
+			return err_errno(err, "write the archive");
+		x->bytes = (uint64_t)st.st_size;
+	}
+	if (!partial)
+		return 0;
+	if (renameat2(AT_FDCWD, partial, AT_FDCWD, x->o->file, flags) < 0)
+		return err_errno(err, "name the archive %s", x->o->file);
+	dir = xstrndup(x->o->file, (size_t)(strrchr(x->o->file, '/') - x->o->file) + 1);
+	return file_sync_dir(dir, err);
+}
+
+static bool has_snapshots(const struct exporting *x, size_t i)
+{
+	return volume_can(x->vols.v[i], STORAGE_SNAPSHOT);
+}
+
+static int add_digest(struct exporting *x, size_t i, int fd, struct err *err)
+{
+	_cleanup_(str_done) struct str hex = STR_INIT;
+	struct digest128 d;
+	uint64_t entries;
+	int r = tree_verify(fd, &x->c->idmap, &d, &entries, err);
+
+	if (r < 0)
+		return err_prefix(err, "volume '%s'", x->vols.v[i]->name);
+	for (size_t k = 0; k < sizeof(d.b); k++)
+		str_addf(&hex, "%02x", d.b[k]);
+	json_put_str(x->digests, x->vols.v[i]->name, hex.buf);
+	x->entries += entries;
+	return 0;
+}
+
+static int pass(struct exporting *x, size_t i, bool snapshot, bool still, struct err *err)
+{
+	_cleanup_free_ char *snap = promise_snapshot(&x->pledge);
+	struct volume *v = x->vols.v[i];
+	_cleanup_close_ int fd = -1;
+	int r = snapshot ? volume_snapshot_root(v, snap, &fd, err) : volume_root(v, &fd, err);
+
+	if (r >= 0)
+		r = x->w->pass(x, i, fd, still, err);
+	if (r >= 0 && still)
+		r = add_digest(x, i, fd, err);
+	return r < 0 ? err_prefix(err, "volume '%s'", v->name) : 0;
+}
+
+/* What has no snapshots is read while it runs, so that little is left for the stop. */
+static int pass_live(struct exporting *x, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < x->vols.n; i++)
+		if (!has_snapshots(x, i))
+			r = pass(x, i, false, false, err);
+	return r;
+}
+
+static int stop(struct exporting *x, struct err *err)
+{
+	int r;
+
+	json_put_bool(x->pledge.facts, "start", true);
+	r = pledge_save(x->m->st, &x->pledge, err);
+	if (r >= 0)
+		r = fault_point("export.stop.before", err);
+	if (r < 0)
+		return r;
+	progress_phase(x->m->progress, "stop", 0);
+	x->stop_began = clock_now();
+	r = runtime_stop(x->ct, x->m->cfg->stop_timeout, true, err);
+	return r < 0 ? r : fault_point("export.stopped", err);
+}
+
+static int start(struct exporting *x, struct err *err)
+{
+	int r = promise_start_again(x->m, &x->pledge, err);
+
+	if (x->stops && r >= 0)
+		x->stop_ended = clock_now();
+	return r < 0 ? r : fault_point("export.started", err);
+}
+
+/* While it stands still: snapshots, and all of what has none. */
+static int take(struct exporting *x, struct err *err)
+{
+	_cleanup_free_ char *snap = promise_snapshot(&x->pledge);
+	bool still = x->stops || !x->running;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < x->vols.n; i++)
+		if (has_snapshots(x, i))
+			r = volume_snapshot(x->vols.v[i], snap, err);
+	for (size_t i = 0; r >= 0 && i < x->vols.n; i++)
+		if (!has_snapshots(x, i))
+			r = pass(x, i, false, still, err);
+	return r < 0 ? r : fault_point("export.taken", err);
+}
+
+static int take_snapshots(struct exporting *x, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < x->vols.n; i++)
+		if (has_snapshots(x, i))
+			r = pass(x, i, true, true, err);
+	return r;
+}
+
+static int write_all(struct exporting *x, struct err *err)
+{
+	int r = x->w->begin(x, err);
+
+	if (r >= 0 && x->stops && x->w->incremental)
+		r = pass_live(x, err);
+	if (r >= 0 && x->stops)
+		r = stop(x, err);
+	if (r >= 0 && !x->o->skel)
+		r = take(x, err);
+	if (r >= 0)
+		r = start(x, err);
+	if (r >= 0 && !x->o->skel)
+		r = take_snapshots(x, err);
+	return r < 0 ? r : x->w->end(x, err);
+}
+
+static int run(struct exporting *x, struct err *err)
+{
+	int r = open_container(x, err);
+
+	if (r >= 0)
+		r = pledge_make(x->m->st, &x->pledge, x->ct, err);
+	if (r >= 0)
+		r = places_transfer_dir_make(x->pledge.token, err);
+	if (r >= 0)
+		r = open_file(x, err);
+	if (r >= 0)
+		r = write_all(x, err);
+	if (r >= 0)
+		r = close_file(x, err);
+	return r;
+}
+
+static json_t *result(const struct exporting *x)
+{
+	json_t *o = json_object();
+
+	json_put_str(o, "name", x->ct);
+	json_put_str(o, "file", x->o->file ? x->o->file : "-");
+	json_put_str(o, "format", x->w->name);
+	json_put_u64(o, "bytes", x->bytes);
+	json_put_u64(o, "entries", x->entries);
+	if (x->stop_ended)
+		json_put_u64(o, "stopped_ms", (x->stop_ended - x->stop_began) / USEC_PER_MSEC);
+	return o;
+}
+
+static void done(struct exporting *x)
+{
+	if (x->state)
+		x->w->free(x);
+	if (x->fd >= 0)
+		close(x->fd);
+	volume_vec_free(&x->vols);
+	container_free(x->c);
+	json_decref(x->digests);
+	pledge_done(&x->pledge);
+	if (x->lock >= 0)
+		close(x->lock);
+}
+
+int archive_export(struct move_ctx *m, const char *ct, const struct export_opts *o, json_t **ret,
+	struct err *err)
+{
+	struct exporting x = {.m = m,
+		.o = o,
+		.ct = ct,
+		.w = &own_writer,
+		.pledge = {.kind = PLEDGE_EXPORT, .facts = json_object()},
+		.digests = json_object(),
+		.lock = -1,
+		.fd = -1};
+	struct err undo = ERR_INIT;
+	int r = run(&x, err);
+
+	progress_end(m->progress);
+	/* The end of both: it runs again, nothing lies about. Of the file there is nothing left to
+	 * remove once it has its name. */
+	if (promise_settle(m, &x.pledge, &undo) < 0) {
+		if (r < 0)
+			r = err_prefix(err, "(and %s; that is tried again)", undo.text);
+		else
+			move_say(m, "%s; that is tried again", undo.text);
+	}
+	if (r >= 0) {
+		*ret = result(&x);
+		move_history(
+			m, ct, "exported", json_pack("{s:s}", "file", o->file ? o->file : "-"));
+	}
+	done(&x);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,183 @@
+#!/bin/bash
+# Containers in files: Wherry's own archives there and back, with everything that a file system can say; broken ones,
+# cancelled ones, and those whose worker dies at any point leave everything as it was.
+# shellcheck disable=SC2016 # the inner shells'
+set -eu
+cd "$(dirname "$0")"
+# shellcheck source=../tap.sh
+. ../tap.sh
+# shellcheck source=lib.sh
+. ./lib.sh
+
+# The fault points are compiled into this build only.
+BUILD=$(readlink -f ../..)/build/faults
+[ -e "$BUILD/build.ninja" ] || meson setup "$BUILD" ../.. -Dfaults=true >/dev/null
+ninja -C "$BUILD" >/dev/null
+export BUILD
+
+export_() { # ARGS...: on a, quietly
+	on a wherry --quiet ct export "$@"
+}
+
+import_() {
+	on a wherry --quiet ct import "$@"
+}
+
+# What a container of that name, and anything unfinished, has left on a; files of archives too.
+left() { # NAME
+	traces a "$1"
+	on a sh -c 'ls -d /srv/ext4/*.partial 2>/dev/null' || true
+	on a sh -c 'ls -a /var/lib/lxc | grep -x -e "$0"' "$1" || true
+}
+
+snapshots() { # NAME
+	on a sh -c 'ls /var/lib/lxc/.wherry/snap/"$0"/*/ /srv/*/.wherry/snap/"$0"/*/ 2>/dev/null' "$1" || true
+}
+
+same_files() { # FROM TO: of containers on a
+	# Its own root's times are LXC's, which makes things there at each start.
+	diff <(ct_manifest a "$1" | tail -n +2) <(ct_manifest a "$2" | tail -n +2) | head -n 5
+}
+
+fault() { # WHAT
+	local pid
+	read -r pid _ <"/run/wherry-lab/$LAB/a.pid"
+	echo "$1" >"/proc/$pid/root/run/wherry-fault"
+}
+
+settled() { # NAME: nothing is owed any more
+	[ -z "$(left "$1")$(snapshots "$1")" ]
+}
+
+hwaddr() { # NODE NAME
+	on "$1" grep hwaddr "/var/lib/lxc/$2/config"
+}
+
+runs() { # NAME
+	[ "$(ct_state a "$1")" = RUNNING ]
+}
+
+plan 63
+lab_up
+on a sh -c 'echo "WHERRY_FAULT_FILE=/run/wherry-fault" >/etc/wherryd.environment; sync -f /etc'
+daemon a stop
+daemon a start
+for n in a b; do on "$n" wherry --quiet pool add btrfs /srv/btrfs; done
+own_ids b
+
+# --- there and back, from each kind of storage to each, by a file and by a pipe, on other nodes
+for fs in "" "--fs /srv/btrfs"; do
+	from=dir${fs:+no} file=/srv/ext4/${fs:+b}file
+	# shellcheck disable=SC2086 # two words
+	make_ct a "$from" --unprivileged $fs --address 10.99.0.120
+	furnish_ct a "$from"
+	on a wherry --quiet ct start "$from"
+	wait_counter a "$from"
+	export_ "$from" "$file"
+	is "$(ct_state a "$from")" RUNNING "$from: it runs as before"
+	wait_counter a "$from"
+	is "$(counter_holes a "$from")" "" "$from: its counter has no hole"
+	is "$(snapshots "$from")" "" "$from: no snapshot is left"
+	on a wherry --quiet ct stop "$from"
+	for to in default btrfs; do
+		import_ --as-id "copy-$to" --pool "$to" "$file"
+		is "$(same_files "$from" "copy-$to")" "" "$from to $to: the same files"
+		is "$(ct_state a "copy-$to")" STOPPED "$from to $to: it does not run"
+		ok "$from to $to: it has another hardware address" \
+			test "$(hwaddr a "copy-$to")" != "$(hwaddr a "$from")"
+		on a wherry --quiet ct start "copy-$to"
+		wait_counter a "copy-$to"
+		on a wherry --quiet ct delete --force "copy-$to"
+	done
+	on a wherry --quiet ct export "$from" - | on b wherry --quiet ct import --start -
+	wait_counter b "$from"
+	is "$(counter_holes b "$from")" "" "$from: through a pipe to another node, with other ids, where it runs on"
+	is "$(hwaddr b "$from")" "$(hwaddr a "$from")" \
+		"$from: with the hardware address that it had"
+	on b wherry --quiet ct delete --force "$from"
+	on a wherry --quiet ct start "$from"
+	export_ --no-consistent "$from" "$file.live"
+	import_ --as-id live "$file.live"
+	on a wherry --quiet ct start live
+	is "$(ct_state a live)$(ct_state a "$from")" RUNNINGRUNNING "$from: --no-consistent"
+	on a wherry --quiet ct delete --force live
+	on a wherry --quiet ct delete --force "$from"
+	import_ "$file"
+	ok "$from: deleted and brought back under its name" on a wherry --quiet ct start "$from"
+	on a wherry --quiet ct delete --force "$from"
+done
+
+# --- what the tests of the tree engine torment it with, compared by a program that shares nothing with it
+make_ct a odd --busybox
+root=/proc/$(cut -d' ' -f1 "/run/wherry-lab/$LAB/a.pid")/root
+mkdir "$root$(ct_root a odd)/nasty"
+"$BUILD/tests/fidelity/nasty" "$root$(ct_root a odd)/nasty" --flags --huge
+export_ odd /srv/ext4/odd
+import_ --as-id odd-dir /srv/ext4/odd
+import_ --as-id odd-btrfs --pool btrfs /srv/ext4/odd
+ok "ext4 to ext4: the same, to the last flag" \
+	"$BUILD/tests/fidelity/same" "$root$(ct_root a odd)/nasty" "$root$(ct_root a odd-dir)/nasty"
+# Comparing has read the links.
+ok "ext4 to btrfs: the same" \
+	"$BUILD/tests/fidelity/same" "$root$(ct_root a odd)/nasty" "$root$(ct_root a odd-btrfs)/nasty" --no-atime
+export_ --compression off odd-btrfs /srv/ext4/odd-btrfs
+on a wherry --quiet ct delete odd-dir
+import_ --as-id odd-dir /srv/ext4/odd-btrfs
+ok "and back" \
+	"$BUILD/tests/fidelity/same" "$root$(ct_root a odd)/nasty" "$root$(ct_root a odd-dir)/nasty" --no-atime
+for c in odd odd-dir odd-btrfs; do on a wherry --quiet ct delete "$c"; done
+
+# --- refusals
+make_ct a web --busybox --line 'lxc.hook.start-host = /bin/true'
+like "$(refusal a wherry ct export nosuch /srv/ext4/x)" "no container 'nosuch'" "no such container"
+export_ web /srv/ext4/small
+like "$(refusal a wherry ct export web /srv/ext4/small)" "there is a file .* already" "a file is not replaced"
+ok "unless it is said" export_ --force web /srv/ext4/small
+like "$(refusal a wherry ct export --format osctl --skel --compression nine web /srv/ext4/x)" "compression is" "a bad word"
+like "$(refusal a wherry ct import /srv/ext4/small)" "there is a container 'web' already" "a taken name"
+like "$(refusal a wherry ct import --as-id ../x /srv/ext4/small)" "can't be a container's name" "a bad name"
+like "$(refusal a wherry ct import --as-id x --max-size 64K /srv/ext4/small)" "more than .* --max-size" "too large"
+like "$(refusal a wherry ct import --as-id x --pool nosuch /srv/ext4/small)" "nosuch" "no such pool"
+like "$(refusal a wherry ct import --as-id x /bin/true)" "neither an archive of Wherry's nor" "something else"
+like "$(on a wherry ct import --as-id x /srv/ext4/small)" "left out: lxc.hook.start-host" "a hook on the host stays out"
+is "$(on a grep -c hook.start-host /var/lib/lxc/x/config || true)" 0 "for certain"
+on a wherry --quiet ct delete x
+import_ --as-id x --allow-refused /srv/ext4/small
+is "$(on a grep -c hook.start-host /var/lib/lxc/x/config)" 1 "unless the operator trusts the archive"
+on a wherry --quiet ct delete x
+
+# --- broken archives leave nothing behind
+size=$(on a stat -c %s /srv/ext4/small)
+bad=0
+for at in 0 5 17 40 200 1000 $((size / 3)) $((size / 2)) $((size - 300)) $((size - 40)) $((size - 1)); do
+	on a sh -c 'head -c "$0" /srv/ext4/small >/srv/ext4/cut' "$at"
+	[ "$(refusal a wherry ct import --as-id x /srv/ext4/cut)" != "(it did it)" ] || bad=$((bad + 1))
+	[ $((at < size - 1)) = 0 ] || [ -z "$(left x)" ] || bad=$((bad + 1))
+	on a cp /srv/ext4/small /srv/ext4/flip
+	on a sh -c 'printf "\\377\\001\\200" | dd of=/srv/ext4/flip bs=1 seek="$0" conv=notrunc status=none' "$at"
+	[ "$(refusal a wherry ct import --as-id x /srv/ext4/flip)" != "(it did it)" ] || bad=$((bad + 1))
+	[ -z "$(left x)" ] || bad=$((bad + 1))
+done
+is "$bad" 0 "cut off or damaged anywhere, it is refused"
+is "$(left x)" "" "and nothing is left"
+on a rm -f /srv/ext4/cut /srv/ext4/flip
+
+# --- a worker that dies, at every point
+on a wherry --quiet ct start web
+for point in export.stop.before export.stopped export.taken export.started; do
+	fault "$point:kill!"
+	refusal a wherry ct export web /srv/ext4/dead >/dev/null
+	ok "killed at $point: it runs again, and nothing is left" wait_for 60 settled dead
+	ok "killed at $point: for certain" wait_for 60 runs web
+	is "$(on a sh -c 'ls /srv/ext4/dead* 2>/dev/null' || true)" "" "killed at $point: there is no half an archive"
+done
+fault "export.taken:enospc!"
+like "$(refusal a wherry ct export web /srv/ext4/dead)" "." "a full disk: it is said"
+ok "and the container runs" runs web
+is "$(left dead)" "" "and nothing is left"
+for point in import.staged import.filled import.defined import.published; do
+	fault "$point:kill!"
+	refusal a wherry ct import --as-id x /srv/ext4/small >/dev/null
+	ok "killed at $point: nothing is left" wait_for 60 settled x
+done
+ok "and then it works" import_ --as-id x /srv/ext4/small
