@@ -13,6 +13,8 @@
 			"take the network interfaces along"},                                      \
 		{"snapshots", 0, OPTION_SWITCH_ON, "snapshots", NULL,                              \
 			"take the container's own snapshots along"},                               \
+		{"from-snapshot", 0, OPTION_WORD, "from_snapshot", "NAME",                         \
+			"only this one and those after it"},                                       \
 		{"port", 'p', OPTION_PORT, "port", "PORT", "of ssh on the destination"},           \
 		{"passphrase", 0, OPTION_SECRET, "passphrase", "TEXT",                             \
 			"of this node's key on the destination; - asks for it"},                   \

@@ -13,7 +13,7 @@
 #define ZSTD_MAX 19
 
 static struct {
-	char *ct, *host, *as_id, *to_pool, *passphrase, *compress;
+	char *ct, *host, *as_id, *to_pool, *passphrase, *compress, *from_snapshot;
 	uint32_t port;
 	uint64_t bwlimit;
 	bool clone, start, restart, consistent, network, snapshots;
@@ -27,6 +27,7 @@ static const struct json_field fields[] = {
 	JSON_STR(__typeof__(args), to_pool, "to_pool", 0, 32),
 	JSON_STR(__typeof__(args), passphrase, "passphrase", 0, 255),
 	JSON_STR(__typeof__(args), compress, "compress", 0, 8),
+	JSON_STR(__typeof__(args), from_snapshot, "from_snapshot", 0, 127),
 	JSON_U32(__typeof__(args), port, "port", 0, 1, 65535),
 	JSON_U64(__typeof__(args), bwlimit, "bwlimit", 0, 0, UINT64_MAX >> 1),
 	JSON_BOOL(__typeof__(args), clone, "clone", 0),
@@ -81,6 +82,9 @@ static int read_args(struct serve *s, struct send_opts *o, struct err *err)
 	o->as_id = args.as_id;
 	o->to_pool = args.to_pool;
 	o->passphrase = args.passphrase;
+	/* osctl's users write @NAME, as zfs does. */
+	if (args.from_snapshot)
+		o->from_snapshot = args.from_snapshot + (args.from_snapshot[0] == '@');
 	o->port = (uint16_t)args.port;
 	o->bwlimit = args.bwlimit;
 	o->clone = args.clone;

@@ -261,15 +261,37 @@ static int new_snapshot(struct sending *s, struct volume *v, json_t *f, struct e
 	return volume_snapshot(v, name, err);
 }
 
+/* Which of the user's snapshots are sent: all, or those from one on, or that one alone. */
+static int first_snapshot(
+	const struct sending *s, const struct snapshot_vec *snaps, size_t *ret, struct err *err)
+{
+	const char *name = s->o.from_snapshot;
+
+	*ret = 0;
+	if (!name)
+		return 0;
+	for (size_t i = 0; i < snaps->n; i++)
+		if (!strcmp(snaps->v[i].name, name)) {
+			*ret = i;
+			return 0;
+		}
+	return err_set(err, ERR_NOT_FOUND, "it has no snapshot '%s' to begin with", name);
+}
+
 /* The user's own snapshots first, oldest first, so that the base is an increment to the newest of
  * them. */
 static int send_user_snapshots(
 	struct sending *s, struct volume *v, json_t *f, usec_t patience, struct err *err)
 {
 	struct snapshot_vec snaps = {0};
+	size_t first = 0;
 	int r = volume_snapshots(v, &snaps, err);
 
-	for (size_t i = json_get_u64(f, "user_next", 0); r >= 0 && i < snaps.n; i++) {
+	if (r >= 0)
+		r = first_snapshot(s, &snaps, &first, err);
+	if (r >= 0 && !s->o.snapshots)
+		snaps.n = first + 1;
+	for (size_t i = MAX(first, json_get_u64(f, "user_next", 0)); r >= 0 && i < snaps.n; i++) {
 		const char *sent = json_get_str(f, "sent");
 		struct leg l = {.v = v,
 			.snap = snaps.v[i].name,
@@ -331,7 +353,7 @@ static int pass_native(struct sending *s, struct volume *v, const struct pass *p
 	json_t *f = sending_volume(s, v->name);
 	int r;
 
-	if (!json_get_bool(f, "complete", false) && s->o.snapshots) {
+	if (!json_get_bool(f, "complete", false) && (s->o.snapshots || s->o.from_snapshot)) {
 		r = send_user_snapshots(s, v, f, p->patience, err);
 		if (r < 0)
 			return r;
@@ -362,6 +384,10 @@ static int pass_tree(struct sending *s, struct volume *v, const struct pass *p, 
 	struct leg l = {.v = v, .base = !json_get_bool(f, "complete", false), .final = p->final};
 	int r = volume_whole(v, err);
 
+	if (r >= 0 && s->o.from_snapshot)
+		r = err_set(err, ERR_UNSUPPORTED,
+			"snapshots travel only between pools of one kind: cancel, and send it "
+			"without --from-snapshot");
 	if (r < 0)
 		return r;
 	if ((p->frozen || !p->final) && has_snapshots(v, f)) {

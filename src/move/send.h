@@ -16,8 +16,9 @@ struct send_opts {
 	const char *to_pool;	/* NULL: the peer's default */
 	const char *passphrase; /* of the key on the peer; NULL: none */
 	bool accept_new_host_key;
-	bool network;	/* take the network interfaces along (default true) */
-	bool snapshots; /* take the user's snapshots along (default true) */
+	bool network;		   /* take the network interfaces along (default true) */
+	bool snapshots;		   /* take the user's snapshots along (default true) */
+	const char *from_snapshot; /* only this one and, with snapshots, those after it; or NULL */
 	/* state */
 	bool clone;	 /* copy: the source stays the owner */
 	bool consistent; /* clone: stop the source for the last pass (default true) */

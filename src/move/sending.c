@@ -14,6 +14,7 @@ static void adopt_opts(struct sending *s)
 	s->o.clone = json_get_bool(o, "clone", false);
 	s->o.network = json_get_bool(o, "network", true);
 	s->o.snapshots = json_get_bool(o, "snapshots", true);
+	s->o.from_snapshot = json_get_str(o, "from_snapshot");
 	if (!s->o.bwlimit)
 		s->o.bwlimit = json_get_u64(o, "bwlimit", 0);
 }
@@ -128,6 +129,7 @@ json_t *sending_opts_json(const struct send_opts *o)
 	json_put_bool(j, "start", o->start);
 	json_put_bool(j, "network", o->network);
 	json_put_bool(j, "snapshots", o->snapshots);
+	json_put_str(j, "from_snapshot", o->from_snapshot);
 	json_put_bool(j, "keep_partial", o->keep_partial);
 	json_put_u64(j, "bwlimit", o->bwlimit);
 	return j;

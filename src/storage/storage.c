@@ -427,7 +427,10 @@ int volume_finish(struct volume *v, const char *snap, struct err *err)
 
 int storage_sweep(const struct pool *p, struct err *err)
 {
+	const struct storage_driver *driver = driver_of(p);
 	int r = trash_sweep(p->path, err);
 
+	if (r >= 0 && driver->sweep)
+		r = driver->sweep(p, err);
 	return r < 0 ? err_prefix(err, "sweep pool %s", p->name) : 0;
 }

@@ -99,6 +99,8 @@ struct storage_driver {
 		struct err *err);
 	int (*filled)(struct volume *v, const char *snap, const char *origin, struct err *err);
 	int (*finish)(struct volume *v, const char *snap, struct err *err);
+	/* Optional: what a boot has undone. When the daemon starts. */
+	int (*sweep)(const struct pool *p, struct err *err);
 };
 
 /* The volume of an existing container whose files are at path. Picks the driver by what is there;

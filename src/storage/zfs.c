@@ -12,8 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mount.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -111,16 +111,18 @@ static int zfs_mount(struct volume *v, struct err *err)
 	return mount_dataset(dataset, str_eq(arriving, "yes"), err);
 }
 
-/* A nested one, where no symbolic link is on the way: the container that could make one does not
- * run yet. */
+/* A nested one, onto the very folder that was looked at: where a symbolic link is on the way, or is
+ * put there meanwhile, it is not followed. */
 static int mount_nested(
 	const struct volume *v, const char *dataset, const char *name, struct err *err)
 {
 	_cleanup_close_ int root = open(v->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_free_ char *path = xasprintf("%s/%s", v->path, name);
 	_cleanup_free_ char *full = zfs_join(dataset, name);
+	_cleanup_free_ char *options = xasprintf("mntpoint=%s", path);
 	_cleanup_free_ char *there = NULL;
 	_cleanup_close_ int fd = -1;
+	char proc[64];
 	int r = zfs_mounted_where(full, &there, err);
 
 	if (r < 0 || there)
@@ -129,7 +131,63 @@ static int mount_nested(
 	if (fd < 0)
 		return err_errno(err, "%s: the place of the dataset %s", path, full);
 	r = set_mountpoint(full, path, err);
-	return r < 0 ? r : mount_dataset(full, false, err);
+	if (r < 0)
+		return r;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	return mount(full, proc, "zfs", 0, options) < 0
+		       ? err_errno(err, "mount %s at %s", full, path)
+		       : 0;
+}
+
+/* "DATASET<tab>on" in the pool on base: is it nested in a volume of the pool that is mounted? */
+static int mount_again(const struct pool *p, const char *base, char *line, struct err *err)
+{
+	size_t n = strlen(base);
+	char *tab = strchr(line, '\t'), *ct, *name, *rest;
+	_cleanup_volume_ struct volume *v = NULL;
+	_cleanup_free_ char *dataset = NULL, *mounted = NULL;
+	int r;
+
+	if (!tab || !str_eq(tab + 1, "on") || strncmp(line, base, n) != 0 || line[n] != '/')
+		return 0;
+	*tab = '\0';
+	ct = line + n + 1;
+	name = strchr(ct, '/');
+	rest = name ? strchr(name + 1, '/') : NULL;
+	if (!rest || str_starts(ct, ".wherry/"))
+		return 0;
+	*name++ = *rest++ = '\0';
+	v = volume_in_pool(p, ct, name);
+	r = zfs_mounted_at(v->path, &mounted, err);
+	if (r <= 0)
+		return r;
+	dataset = xasprintf("%s/%s/%s", base, ct, name);
+	return str_eq(dataset, mounted) ? mount_nested(v, dataset, rest, err) : 0;
+}
+
+/* After a boot: the nested datasets of volumes that are mounted. */
+static int zfs_sweep(const struct pool *p, struct err *err)
+{
+	_cleanup_free_ char *base = NULL, *out = NULL;
+	const char *argv[] = {"zfs", "get", "-H", "-r", "-t", "filesystem", "-s", "local", "-o",
+		"name,value", ZFS_CANMOUNT, NULL, NULL};
+	_cleanup_strv_ char **lines = NULL;
+	int r = zfs_mounted_at(p->path, &base, err);
+
+	if (r <= 0)
+		return r;
+	argv[11] = base;
+	r = zfs_capture(argv, &out, err);
+	if (r < 0)
+		return r;
+	lines = str_split(out, "\n", false);
+	for (size_t i = 0; lines[i]; i++) {
+		struct err e = ERR_INIT;
+
+		if (mount_again(p, base, lines[i], &e) < 0)
+			log_warning("pool %s: %s", p->name, e.text);
+	}
+	return 0;
 }
 
 /* --- the life of a volume */
@@ -160,7 +218,7 @@ static int zfs_create(struct volume *v, struct err *err)
 		r = zfs_run(argv, err);
 	}
 	if (r >= 0 && staged)
-		r = zfs_set(dataset, "wherry:canmount", "on", err);
+		r = zfs_set(dataset, ZFS_CANMOUNT, "on", err);
 	return r < 0 ? r : zfs_mount(v, err);
 }
 
@@ -261,7 +319,7 @@ static int settle_one(const char *dataset, bool nested, struct err *err)
 	int r = zfs_get(dataset, ZFS_ARRIVING, &arriving, err);
 
 	if (r >= 0)
-		r = zfs_get(dataset, "wherry:canmount", &mount, err);
+		r = zfs_get(dataset, ZFS_CANMOUNT, &mount, err);
 	if (r >= 0)
 		r = zfs_props_settle(dataset, err);
 	if (r >= 0 && !nested && str_eq(mount, "on"))
@@ -269,7 +327,7 @@ static int settle_one(const char *dataset, bool nested, struct err *err)
 	if (r >= 0 && str_eq(arriving, "yes"))
 		r = zfs_unset(dataset, ZFS_ARRIVING, err);
 	if (r >= 0 && !nested && !str_eq(mount, "-"))
-		r = zfs_unset(dataset, "wherry:canmount", err);
+		r = zfs_unset(dataset, ZFS_CANMOUNT, err);
 	return r;
 }
 
@@ -294,7 +352,7 @@ static int zfs_settle(struct volume *v, struct err *err)
 		_cleanup_free_ char *full = zfs_join(dataset, names[i]);
 		_cleanup_free_ char *mount = NULL;
 
-		r = zfs_get(full, "wherry:canmount", &mount, err);
+		r = zfs_get(full, ZFS_CANMOUNT, &mount, err);
 		if (r >= 0 && str_eq(mount, "on"))
 			r = mount_nested(v, dataset, names[i], err);
 	}
@@ -489,4 +547,5 @@ const struct storage_driver zfs_driver = {
 	.offer = zfs_offer,
 	.receive = zfs_receive,
 	.finish = zfs_finish,
+	.sweep = zfs_sweep,
 };

@@ -19,6 +19,7 @@
 #define ZFS_OUTPUT_MAX (4 << 20)
 #define ZFS_HOLD       "wherry"		 /* the tag of our holds */
 #define ZFS_PLACE      "wherry:place"	 /* a dataset made only to have others below it */
+#define ZFS_CANMOUNT   "wherry:canmount" /* what canmount was there */
 #define ZFS_ARRIVING   "wherry:arriving" /* filled by streams, not yet published */
 
 /* The name of a filesystem: no snapshot, nothing that the tool would take for an option. */

@@ -38,11 +38,10 @@ _vm_payload() {
 		cat "$work/install.log" >&2
 		return 1
 	}
-	mkdir -p "$lab" "$tests/tests" "$tests/build/tests"
+	mkdir -p "$lab" "$tests/tests" "$tests/build/tests/storage"
 	cp -p "$_top"/tests/lab/{apply,counter,furnish,make-ct,manifest} "$lab/"
 	cp -a "$_top"/tests/{tap.sh,fs.sh,lab,storage,tree,vm} "$tests/tests/"
-	cp -a --parents "$BUILD"/tests/storage/volctl "$BUILD"/tests/tree/treecp "$work/"
-	mv "$work$BUILD/tests/storage" "$work$BUILD/tests/tree" "$tests/build/tests/"
+	cp -p "$BUILD/tests/storage/volctl" "$tests/build/tests/storage/"
 	find "$stage/usr" -type f -perm /111 -size +200k -exec strip -g {} + 2>/dev/null || true
 	tar -C "$stage" -cf "$work/payload.tar" --owner=0 --group=0 .
 	rm -rf "$stage"
@@ -85,4 +84,45 @@ wait_for() {
 		}
 		sleep 0.3
 	done
+}
+
+# vm_wherry MACHINE...: what an installer does with the files that a package brings.
+vm_wherry() {
+	local n
+	# shellcheck disable=SC2016 # the machine's shell
+	for n in "$@"; do
+		on "$n" sh -ec 'systemd-sysusers /usr/lib/sysusers.d/wherry*.conf
+			systemd-tmpfiles --create /usr/lib/tmpfiles.d/wherry*.conf
+			echo "root:$((1000000 * $(cat /etc/vm-number))):655360" | tee /etc/subuid >/etc/subgid
+			systemctl daemon-reload
+			systemctl reload ssh
+			systemctl start wherryd' 2>&1 | sed 's/^/# /'
+	done
+}
+
+# vm_pool MACHINE [OPTIONS]: a pool of ZFS on its own disk, at /srv/zfs, known to Wherry as "zfs".
+vm_pool() {
+	local n=$1
+	shift
+	on "$n" modprobe zfs
+	# It makes partitions, which it looks for by the name of the disk.
+	on "$n" zpool create -f -O acltype=posix -O xattr=sa -O mountpoint=/srv/zfs "$@" tank \
+		"$(on "$n" readlink -f /dev/vm/disk)"
+	on "$n" wherry --quiet pool add zfs /srv/zfs
+}
+
+# vm_lab: the helpers of the lab's tests (make_ct, ct_state, trust, ...) for these machines.
+vm_lab() {
+	_vm_names=$*
+	# shellcheck source-path=SCRIPTDIR source=../lab/lib.sh
+	. "$_top/tests/lab/lib.sh"
+	# shellcheck disable=SC2317 # for what was sourced
+	on() { "$_vm_lib/vm" on "$@"; }
+	# shellcheck disable=SC2317
+	running_on() {
+		local n
+		for n in $_vm_names; do
+			[ "$(ct_state "$n" "$1")" != RUNNING ] || echo "$n"
+		done
+	}
 }

@@ -2,7 +2,7 @@
 # zfs.sh - inside a virtual machine: two pools of ZFS and an ext4, and everything that the driver does between them.
 # shellcheck source-path=SCRIPTDIR source=../../storage/lib.sh
 . "$(dirname "$0")/../../storage/lib.sh"
-plan 80
+plan 82
 
 modprobe zfs
 # make_pool NAME [OPTIONS]: its root dataset is mounted at $work/NAME, on a file.
@@ -148,6 +148,9 @@ ok "with nested datasets" whole wherry-3 nest
 ok "it is published" vol b publish nest rootfs nest
 is "$(cat "$b/nest/rootfs/srv/data/file")" deep "what is nested is there"
 is "$(value tb/nest/rootfs/srv/data canmount) $(value tb/nest/rootfs/srv/data quota)" "noauto 100M" "its limit, too"
+zfs unmount tb/nest/rootfs/srv/data
+ok "after a boot" vol b sweep x x
+is "$(cat "$b/nest/rootfs/srv/data/file")" deep "it is mounted again"
 fails unsupported "the tree engine does not see it all" vol a whole web rootfs
 ln -s /etc "$a/web/rootfs/way"
 zfs create -o mountpoint="$work/elsewhere" ta/web/rootfs/way
