@@ -24,7 +24,10 @@ static void map_list(struct conversion *c, const char *name, const char *key, ch
 				strv_push(list, words[i]);
 				ve_result(p, "/etc/resolv.conf: %s %s", key, words[i]);
 			}
-		ve_say(p, VE_EXACT, words[0] ? NULL : "asks for nothing");
+		ve_say(p, VE_EXACT,
+			p->results ? NULL
+			: words[0] ? "names only what was named before"
+				   : "asks for nothing");
 	}
 }
 

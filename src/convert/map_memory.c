@@ -122,19 +122,19 @@ static void map_leftovers(struct conversion *c)
 			num_human_size(bytes, buf));
 }
 
+/* The kernel's own limit of shared memory is out of LXC's reach: /proc/sys is read-only when its
+ * lxc.sysctl lines are carried out. */
 static void map_shared(struct conversion *c)
 {
 	struct ve_param *shm = ve_get(&c->ve, "SHMPAGES"), *locked = ve_get(&c->ve, "LOCKEDPAGES");
-	_cleanup_free_ char *pages = NULL, *bytes = NULL;
+	_cleanup_free_ char *bytes = NULL;
 
-	if (limited(shm)) {
-		pages = xasprintf("%llu", (unsigned long long)shm->pair.limit);
-		ve_say(shm, VE_APPROXIMATE,
-			"holds for System V memory; what lies in tmpfs counts as memory");
-		map_option(c, shm, "lxc.sysctl.kernel.shmall", pages);
-	} else {
+	if (!limited(shm))
 		ve_say(shm, VE_EXACT, "is no limit");
-	}
+	else if (c->ct->limits.memory != LIMIT_NONE)
+		ve_say(shm, VE_APPROXIMATE, "has no limit of its own: it counts as memory");
+	else
+		ve_lose(shm, "has no limit of its own, and there is none of memory");
 	if (limited(locked)) {
 		bytes = xasprintf("%llu",
 			(unsigned long long)MIN(ve_bytes(locked->pair.limit, VE_PAGES), INT64_MAX));

@@ -20,12 +20,13 @@ static bool has_family(const struct netif *n, bool v6)
 	return false;
 }
 
-static void take_word(struct netif *n, struct ve_param *p, const char *word)
+/* An address of IPv6 does not exist where IPV6 is no; LXC would fail to set it. */
+static void take_word(struct netif *n, struct ve_param *p, const char *word, bool no_v6)
 {
 	_cleanup_free_ char *address = ve_address(word);
 	bool v6 = address && strchr(address, ':');
 
-	if (!address || ve_address_any(address))
+	if (!address || ve_address_any(address) || (v6 && no_v6))
 		return;
 	if (strv_has(n->addresses, address) || strv_len(n->addresses) == NETIF_ADDRESSES_MAX)
 		return;
@@ -34,20 +35,22 @@ static void take_word(struct netif *n, struct ve_param *p, const char *word)
 }
 
 /* Says of a line what it came to: nothing, if it has only the addresses that stand for none. */
-static void take_line(struct netif *n, struct ve_param *p, bool routed)
+static void take_line(struct netif *n, struct ve_param *p, bool routed, bool no_v6)
 {
 	_cleanup_strv_ char **words = str_words(p->value);
 
 	for (size_t i = 0; words[i]; i++)
-		take_word(n, p, words[i]);
-	if (p->results)
+		take_word(n, p, words[i], no_v6);
+	if (!p->results)
+		ve_say(p, VE_EXACT, "is no address, or one that is there already");
+	else if (no_v6 && strchr(p->value, ':'))
+		ve_say(p, VE_PARTIAL, "has addresses of IPv6, which IPV6=no switches off");
+	else
 		ve_say(p, VE_APPROXIMATE,
 			routed ? "is on a routed interface: the network must send its packets to "
-				 "the "
-				 "destination"
+				 "the destination, which must forward them "
+				 "(net.ipv4.ip_forward=1)"
 			       : "is on a bridge whose own address is the gateway");
-	else
-		ve_say(p, VE_EXACT, "is no address");
 }
 
 static void add_gateways(struct netif *n, bool routed)
@@ -64,7 +67,7 @@ void map_venet(struct conversion *c, const struct convert_options *o)
 	struct ve_param *p = NULL, *v6 = ve_get(&c->ve, "IPV6");
 
 	while ((p = ve_next(&c->ve, "IP_ADDRESS", p)))
-		take_line(&n, p, o->routed);
+		take_line(&n, p, o->routed, v6 && !v6->yes);
 	if (n.addresses) {
 		n.name = xstrdup(o->netif_name ? o->netif_name : "eth0");
 		n.hwaddr = xstrdup(o->netif_hwaddr);
