@@ -1,9 +1,8 @@
 #!/bin/bash
 # Fix-ups of guests: what OpenVZ left in each kind of distribution is put right, the second run does nothing, everything can be
 # taken back, and a hostile tree leads nowhere.
-# shellcheck source-path=SCRIPTDIR source=../fs.sh
+# shellcheck source-path=SCRIPTDIR source=../fs.sh disable=SC2016
 . "$(dirname "$(readlink -f "$0")")/../fs.sh"
-# shellcheck disable=SC2016 # dollars in files of guests
 plan 79
 wherry=$BUILD/src/cli/wherry
 unset WHERRY_RUN_DIR
