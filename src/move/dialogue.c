@@ -40,9 +40,8 @@ void dialogue_drop(struct dialogue *d)
 /* The peer is as hostile as any: its reason is bounded, and made printable, before it is told. */
 static void learn(struct dialogue *d, const json_t *answer)
 {
-	const char *text = json_get_str(answer, "text");
-	_cleanup_free_ char *reason = str_escape(
-		text ? text : "it says no reason", text ? strnlen(text, REASON_MAX) : 17);
+	const char *text = json_get_str(answer, "text") ?: "it says no reason";
+	_cleanup_free_ char *reason = str_escape(text, strnlen(text, REASON_MAX));
 
 	d->peer = handoff_peer_from(json_get_str(answer, "state"));
 	if (d->peer == PEER_REFUSED || d->peer == PEER_CANCELLED)
@@ -197,9 +196,8 @@ int dialogue_wait(struct dialogue *d, struct err *err)
 {
 	if (clock_now() >= d->ask_until + d->s->m->cfg->health_timeout)
 		return err_set(err, ERR_UNKNOWN,
-			"container '%s' belongs to %s, where it is still starting: wherryd keeps "
-			"asking",
-			d->s->t->ct, d->s->t->peer);
+			"%s has %scontainer '%s', and is still starting it: wherryd keeps asking",
+			d->s->t->peer, sending_is_clone(d->s) ? "the copy of " : "", d->s->t->ct);
 	clock_sleep(STARTING_EVERY);
 	d->peer = PEER_UNKNOWN;
 	return 0;

@@ -32,7 +32,7 @@ cases=(
 	"undo source kill handover.takeback#1"
 	"undo destination kill receiving.promise.after#1"
 )
-plan $((${#cases[@]} + 20))
+plan $((${#cases[@]} + 26))
 cleanup matrix_down
 matrix_up
 for case in "${cases[@]}"; do
@@ -82,13 +82,15 @@ is "$status" 18 "the send has failed: health"
 ok "it runs where it was" wait_for 30 runs_on "$here" $MATRIX_CT
 like "$(cat "$WATCH/said")" 'gave container .* back' "the send says that it was given back"
 
-# The same, and the worker dies there.
-step "$here" config $MATRIX_CT "$there"
-step "$here" rootfs $MATRIX_CT
-faults "$there" 'takeover.started:eio,takeover.stopped:kill!'
-on "$here" wherry ct send state $MATRIX_CT >"$WATCH/said" 2>&1 </dev/null || true
-ok "... it comes back by itself when the worker dies over it" wait_settled 60 move "$here" "$there"
-is "$(where_it_runs)" "$here" "... to where it was"
+# The same, and the worker dies over it: before it is written that it goes back, it is tried once more.
+for point in withdrawn.before withdrawn.after stopped; do
+	faults "$there" "takeover.started:eio,takeover.$point:kill!"
+	# shellcheck disable=SC2046 # words
+	on "$here" wherry $(send_words move "$here" "$there") >"$WATCH/said" 2>&1 </dev/null || true
+	ok "... it comes right by itself when the worker dies at $point" wait_settled 90 move "$here" "$there"
+	here=$(where_it_runs)
+	there=$(other "$here")
+done
 
 # The disk is full on the way back: it runs all the same.
 step "$here" config $MATRIX_CT "$there"
@@ -103,6 +105,28 @@ recorded() { on "$here" wherry ct own $MATRIX_CT | grep -q owner; }
 ok "... until there is room again" wait_for 60 recorded
 step "$here" cancel $MATRIX_CT
 ok "... then the send can be cancelled" wait_settled 20 move "$here" "$there"
+
+# A disk that is full for real, from the stop on: whatever can't be written then, it runs all the same.
+daemon "$here" stop
+on "$here" sh -c 'cp -a /var/lib/wherry /run/kept && mount -t tmpfs -o size=8m,mode=711 none /var/lib/wherry &&
+	cp -a /run/kept/. /var/lib/wherry'
+daemon "$here" start
+step "$here" config $MATRIX_CT "$there"
+step "$here" rootfs $MATRIX_CT
+faults "$here" 'handover.stopped:hold!'
+on "$here" wherry ct send state $MATRIX_CT >"$WATCH/said" 2>&1 </dev/null &
+pid=$!
+wait_for 30 fired "$here"
+on "$here" sh -c 'dd if=/dev/zero of=/var/lib/wherry/full bs=1k 2>/dev/null; [ -s /var/lib/wherry/full ]'
+is "$(runs_on "$here" $MATRIX_CT && echo runs || echo down)" down "the disk is full, and the container is down"
+release "$here"
+wait $pid && status=0 || status=$?
+like "$(cat "$WATCH/said")" '[Nn]o space|full' "the send says why it failed"
+ok "... and it runs" wait_for 10 runs_on "$here" $MATRIX_CT
+on "$here" rm /var/lib/wherry/full
+ok "... and is ours again when there is room" wait_for 60 recorded
+step "$here" cancel $MATRIX_CT
+ok "... then the send can be cancelled" wait_settled 30 move "$here" "$there"
 
 # A copy whose last answer never comes: it may be there, so nothing is cancelled; the send ends when it is known.
 faults "$there" 'takeover.started:hold!'

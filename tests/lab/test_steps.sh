@@ -11,7 +11,7 @@ send() { # CMD...: on a, quietly
 	on a wherry --quiet ct "$@"
 }
 
-plan 56
+plan 58
 lab_up
 trust a b
 trust b a
@@ -30,7 +30,7 @@ for fs in "" "--fs /srv/btrfs"; do
 	like "$(refusal a wherry ct send cleanup "$name")" "^wherry: .*$name" "$name: cleanup before the transfer is refused"
 	send send rootfs "$name"
 	furnish_ct a "$name" again
-	send send sync "$name"
+	is "$(on a wherry ct send sync "$name" | grep -c changed)" 0 "$name: its configuration has not changed"
 	send send sync "$name"
 	in_ct_ids a "$name" touch "$(ct_root a "$name")/furniture/last"
 	like "$(refusal a wherry ct send cleanup "$name")" "^wherry: .*$name" "$name: and still after the copies"

@@ -430,17 +430,21 @@ static void test_answer_after_acks(void **state)
 	close(sv[1]);
 }
 
-/* The lines as they come, whole, until one that is no wait; *ret counts those. */
+/* The lines as they come, whole, to the first that is no wait, or NULL; *ret counts those. */
 static char *lines_until_answer(int fd, int *ret)
 {
 	FILE *f = fdopen(dup(fd), "r");
 	char *line = NULL;
 	size_t cap = 0;
+	ssize_t n;
 
-	for (*ret = 0; getline(&line, &cap, f) > 0 && strstr(line, "\"wait\""); ++*ret)
+	for (*ret = 0; (n = getline(&line, &cap, f)) > 0 && strstr(line, "\"wait\""); ++*ret)
 		assert_string_equal(line, "{\"wait\":{\"text\":\"starting\"}}\n");
 	fclose(f);
-	return line;
+	if (n > 0)
+		return line;
+	free(line);
+	return NULL;
 }
 
 static void test_waiting(void **state)
@@ -468,8 +472,7 @@ static void test_waiting(void **state)
 	assert_ok(verb_serve_waiting(v, "starting", 10 * USEC_PER_MSEC, &err), &err);
 	verb_free(v);
 	last = lines_until_answer(out[0], &n);
-	assert_false(last && strstr(last, "ok"));
-	free(last);
+	assert_null(last);
 	close(in[1]);
 	close(out[0]);
 }
