@@ -9,8 +9,9 @@
  *	mute	ends without an answer
  *	fds	the number of descriptors that came
  *
- * Recovery wants to resume the container "web" once if there is a file WHERRY_RUN_DIR/resume.
- * Marks are lines in WHERRY_RUN_DIR/marks.
+ * Recovery wants to resume the container "web" once if there is a file WHERRY_RUN_DIR/resume, and
+ *to ask the peer "dead", which takes for ever, if there is one called peers. Marks are lines in
+ *WHERRY_RUN_DIR/marks.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -91,13 +92,22 @@ static void do_wait(struct report *r)
 static void do_recover(struct report *r)
 {
 	_cleanup_free_ char *path = xasprintf("%s/resume", dirs_run());
+	_cleanup_free_ char *peers = xasprintf("%s/peers", dirs_run());
 	json_t *result = json_object();
 
 	mark("recover", "");
 	if (unlink(path) == 0)
 		json_object_set_new(result, "resume", json_pack("[s]", "web"));
+	if (access(peers, F_OK) == 0)
+		json_object_set_new(result, "peers", json_pack("[{s:s}]", "peer", "dead"));
 	json_put_u64(result, "pending", 0);
 	report_result(r, result);
+}
+
+static void do_peer(struct report *r, const json_t *args)
+{
+	mark("asks", json_get_str(args, "peer"));
+	do_wait(r);
 }
 
 static void serve(struct report *r, const json_t *args, size_t n_fds)
@@ -107,6 +117,8 @@ static void serve(struct report *r, const json_t *args, size_t n_fds)
 
 	if (str_eq(r->call->name, "recover"))
 		do_recover(r);
+	else if (str_eq(r->call->name, "recover.peer"))
+		do_peer(r, args);
 	else if (str_eq(what, "items"))
 		do_items(r, args);
 	else if (str_eq(what, "lines"))

@@ -404,6 +404,27 @@ static void test_recovery_resumes(void **state)
 	wait_marks("ct.send.resume", 1);
 }
 
+/* A peer that does not answer keeps no later round from beginning, and is asked once at a time. */
+static void test_dead_peer_holds_up_nobody(void **state)
+{
+	_cleanup_free_ char *path = xasprintf("%s/run/peers", dir);
+	FILE *f;
+
+	wait_marks("recover", 1);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	for (size_t i = 0; i < 3; i++) {
+		int sock = open_call("ct.send", args_of("die", 0, 0, 50 + i));
+
+		expect_error(sock, ERR_UNKNOWN, "its outcome is unknown");
+		close(sock);
+		wait_marks("recover", 2 + i);
+	}
+	wait_marks("asks dead", 1);
+	assert_int_equal(count_marks("asks dead"), 1);
+}
+
 static void test_daemon_is_killed(void **state)
 {
 	int sock = open_call("ct.send", args_of("wait", 0, 0, 45));
@@ -574,6 +595,7 @@ int main(void)
 		TEST(test_query_ends_with_its_caller),
 		TEST(test_death_of_a_worker),
 		TEST(test_recovery_resumes),
+		TEST(test_dead_peer_holds_up_nobody),
 		TEST(test_daemon_is_killed),
 		TEST(test_one_daemon_only),
 		TEST(test_flood_of_connections),
