@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/beneath.h"
@@ -21,6 +22,18 @@ static int destroy_snaps(struct volume *v, struct err *err)
 	return fd < 0 ? fd : trash_put(v->pool_path, fd, v->name, err);
 }
 
+/* Whoever notes that it is gone must not see it again after a power cut. */
+static int settle(const struct volume *v, struct err *err)
+{
+	_cleanup_close_ int fd = open(v->pool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || syncfs(fd) < 0)
+		return err_errno(err, "write %s to disk", v->pool_path);
+	return 0;
+}
+
 /* Its files first: snapshots without a volume are found by whoever destroys it once more. */
 int files_destroy(struct volume *v, struct err *err)
 {
@@ -35,9 +48,10 @@ int files_destroy(struct volume *v, struct err *err)
 	r = parent < 0 ? 0 : trash_put(v->pool_path, parent, name, err);
 	if (r >= 0)
 		r = destroy_snaps(v, err);
-	if (r >= 0)
-		place_prune(v);
-	return r;
+	if (r < 0)
+		return r;
+	place_prune(v);
+	return settle(v, err);
 }
 
 int files_rename(struct volume *v, const char *new_path, struct err *err)
