@@ -281,7 +281,7 @@ int archive_export(struct move_ctx *m, const char *ct, const struct export_opts 
 	struct exporting x = {.m = m,
 		.o = o,
 		.ct = ct,
-		.w = &own_writer,
+		.w = o->format == ARCHIVE_OSCTL ? &osctl_writer : &own_writer,
 		.pledge = {.kind = PLEDGE_EXPORT, .facts = json_object()},
 		.digests = json_object(),
 		.lock = -1,

@@ -22,7 +22,7 @@
 #define INODES_KEPT   1000
 #define START_TIMEOUT (60 * USEC_PER_SEC)
 
-static const struct archive_reader *const readers[] = {&own_reader};
+static const struct archive_reader *const readers[] = {&own_reader, &osctl_reader};
 
 ssize_t import_read(struct importing *x, void *buf, size_t n, struct err *err)
 {

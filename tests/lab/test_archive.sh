@@ -57,7 +57,7 @@ runs() { # NAME
 	[ "$(ct_state a "$1")" = RUNNING ]
 }
 
-plan 63
+plan 91
 lab_up
 on a sh -c 'echo "WHERRY_FAULT_FILE=/run/wherry-fault" >/etc/wherryd.environment; sync -f /etc'
 daemon a stop
@@ -161,6 +161,68 @@ done
 is "$bad" 0 "cut off or damaged anywhere, it is refused"
 is "$(left x)" "" "and nothing is left"
 on a rm -f /srv/ext4/cut /srv/ext4/flip
+
+# --- osctl's layout: what it cannot hold of the furniture is one socket, and the times of folders that are too deep
+osctl_same() { # FROM TO
+	diff <(ct_manifest a "$1" | tail -n +2 | grep -av -e /0000000 -e special/socket) \
+		<(ct_manifest a "$2" | tail -n +2 | grep -av -e /0000000 -e special/socket) | head -n 5 | cut -c 1-200
+}
+
+make_ct a theirs --unprivileged --address 10.99.0.121
+furnish_ct a theirs
+on a wherry --quiet ct start theirs
+wait_counter a theirs
+export_ --format osctl theirs /srv/ext4/theirs.tar
+is "$(ct_state a theirs)" RUNNING "osctl: it runs as before"
+on a wherry --quiet ct stop theirs
+is "$(on a tar -tf /srv/ext4/theirs.tar | tr '\n' ' ')" \
+	"metadata.yml config/ config/user.yml config/group.yml config/container.yml rootfs/ rootfs/base.tar.gz " \
+	"osctl: its members, as GNU tar sees them"
+for pool in default btrfs; do
+	import_ --as-id ours --pool "$pool" /srv/ext4/theirs.tar
+	is "$(osctl_same theirs ours)" "" "osctl: to $pool, the same files"
+	on a wherry --quiet ct start ours
+	wait_counter a ours
+	on a wherry --quiet ct delete --force ours
+done
+export_ --format osctl --compression zstd theirs /srv/ext4/theirs.zst.tar
+import_ --as-id ours /srv/ext4/theirs.zst.tar
+is "$(osctl_same theirs ours)" "" "osctl: by zstd, the same files"
+on a wherry --quiet ct delete ours
+on a sh -c 'cat /srv/ext4/theirs.tar | wherry --quiet ct import --as-id ours -'
+is "$(osctl_same theirs ours)" "" "osctl: from a pipe, the same files"
+on a wherry --quiet ct delete ours
+like "$(refusal a sh -c 'wherry ct export --format osctl theirs - | cat >/dev/null')" "." "osctl: not into a pipe"
+export_ --format osctl --skel theirs /srv/ext4/theirs.skel
+is "$(on a tar -tf /srv/ext4/theirs.skel | tail -n 1)" config/container.yml "osctl: skel"
+
+made() { # KIND
+	/usr/bin/python3 osctl-archive.py "$1" "$root/srv/ext4/made"
+}
+
+for kind in plain endless; do
+	made "$kind"
+	on a wherry ct import /srv/ext4/made >"/run/wherry-lab/$LAB/said"
+	is "$(on a cat /var/lib/lxc/vps/rootfs/etc/hostname)" vps "osctl: one of theirs, $kind"
+	is "$(in_ct_ids a vps stat -c %u:%g /var/lib/lxc/vps/rootfs/etc/hostname)" 5:7 "osctl: $kind: owners"
+	on a wherry --quiet ct delete vps
+done
+like "$(cat "/run/wherry-lab/$LAB/said")" "left out: lxc.hook.pre-start" "osctl: raw hooks stay out"
+like "$(cat "/run/wherry-lab/$LAB/said")" "left out: lxc.mount.entry" "osctl: host paths stay out"
+like "$(cat "/run/wherry-lab/$LAB/said")" "left out: a hook" "osctl: hook files stay out"
+like "$(cat "/run/wherry-lab/$LAB/said")" "blkio.weight = 500 is not kept" "osctl: what has no equivalent is told"
+for kind in dotdot hardlink owner zfs headless yaml crc short nameless; do
+	made "$kind"
+	refusal a wherry ct import /srv/ext4/made >"/run/wherry-lab/$LAB/said"
+	is "$(grep -c 'it did it' "/run/wherry-lab/$LAB/said" || true)$(left vps)" 0 "osctl: $kind is refused, and nothing is left"
+done
+made symlink
+import_ /srv/ext4/made
+is "$(on a cat /var/lib/lxc/vps/rootfs/out/evil)" evil "osctl: what goes through a symlink stays inside"
+on a wherry --quiet ct delete vps
+made bomb
+like "$(refusal a wherry ct import --max-size 16M /srv/ext4/made)" "max-size" "osctl: a bomb is refused"
+is "$(left vps)$(on a sh -c 'ls -d /evil 2>/dev/null' || true)" "" "osctl: and nothing is left, here or outside"
 
 # --- a worker that dies, at every point
 on a wherry --quiet ct start web
