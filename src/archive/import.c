@@ -131,6 +131,26 @@ static int check_records(struct importing *x, struct err *err)
 	return 0;
 }
 
+static int check_places_free(struct importing *x, struct err *err)
+{
+	for (size_t i = 0; i < x->c->volumes.n; i++) {
+		struct ct_volume *cv = &x->c->volumes.v[i];
+		_cleanup_volume_ struct volume *v = volume_in_pool(x->pool, x->c->name, cv->name);
+		int there = volume_exists(v, err);
+
+		if (there < 0)
+			return there;
+		if (there)
+			return err_set(err, ERR_EXISTS,
+				"there are files at %s already: remove them, or choose another "
+				"name with --as-id",
+				v->path);
+		free(cv->path);
+		cv->path = xstrdup(v->path);
+	}
+	return 0;
+}
+
 static int check_name_free(struct importing *x, struct err *err)
 {
 	bool exists;
@@ -143,19 +163,7 @@ static int check_name_free(struct importing *x, struct err *err)
 			x->c->name);
 	if (r >= 0)
 		r = check_records(x, err);
-	for (size_t i = 0; r >= 0 && i < x->c->volumes.n; i++) {
-		struct ct_volume *cv = &x->c->volumes.v[i];
-		_cleanup_volume_ struct volume *v = volume_in_pool(x->pool, x->c->name, cv->name);
-
-		if (file_exists(v->path))
-			return err_set(err, ERR_EXISTS,
-				"there are files at %s already: remove them, or choose another "
-				"name with --as-id",
-				v->path);
-		free(cv->path);
-		cv->path = xstrdup(v->path);
-	}
-	return r;
+	return r >= 0 ? check_places_free(x, err) : r;
 }
 
 static int check_space(struct importing *x, struct err *err)
@@ -283,6 +291,9 @@ static int claim(struct importing *x, struct err *err)
 
 	for (size_t i = 0; r >= 0 && i < x->vols.n; i++)
 		r = volume_sync(x->vols.v[i], err);
+	/* Again, since unpacking takes its time. */
+	if (r >= 0)
+		r = check_places_free(x, err);
 	/* A record of an earlier container of that name does not bind the new one. */
 	if (r >= 0)
 		r = move_close_arrived(x->m, x->c->name, err);

@@ -135,10 +135,8 @@ static int from_tarball(struct move_ctx *m, const char *ct, const struct create_
 	struct volume *v, struct err *err)
 {
 	_cleanup_container_ struct container *c = NULL;
-	int r = volume_create(v, err);
+	int r = unpack(m, o->tarball, v->path, err);
 
-	if (r >= 0)
-		r = unpack(m, o->tarball, v->path, err);
 	if (r >= 0)
 		r = make_model(ct, o, v->path, &c, err);
 	if (r >= 0)
@@ -153,10 +151,7 @@ static int from_template(struct move_ctx *m, const char *ct, const struct create
 	_cleanup_strv_ char **argv = NULL;
 	const char *const head[] = {"lxc-create", "-P", runtime_path(), "-n", ct, "-B", "dir", dir,
 		"-t", o->template_name};
-	int r = volume_create(v, err);
 
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(head); i++)
 		strv_push(&argv, head[i]);
 	if (o->template_args && o->template_args[0])
@@ -185,8 +180,13 @@ int containers_create(struct move_ctx *m, const char *ct, const struct create_op
 	if (r < 0)
 		return r;
 	v = volume_in_pool(pool, ct, "rootfs");
-	if (file_exists(v->path))
+	r = volume_exists(v, err);
+	if (r > 0)
 		return err_set(err, ERR_EXISTS, "there are files at %s already", v->path);
+	if (r >= 0)
+		r = volume_create(v, err);
+	if (r < 0) /* nothing was made, and what is there is not ours */
+		return r;
 	r = o->tarball ? from_tarball(m, ct, o, v, err) : from_template(m, ct, o, v, err);
 	progress_end(m->progress);
 	if (r < 0) {

@@ -324,8 +324,11 @@ static int check_places_free(const struct receiving *r, const struct container *
 	for (size_t i = 0; i < c->volumes.n; i++) {
 		_cleanup_volume_ struct volume *v = volume_in_pool(
 			r->pool, c->name, c->volumes.v[i].name);
+		int there = volume_exists(v, err);
 
-		if (file_exists(v->path))
+		if (there < 0)
+			return there;
+		if (there)
 			return err_set(err, ERR_EXISTS,
 				"there are files of a '%s' in pool '%s' on the destination "
 				"already: "

@@ -187,10 +187,14 @@ static int claim_places(struct receiving *r, const struct container *c, struct e
 	for (size_t i = 0; i < c->volumes.n; i++) {
 		json_t *f = receiving_volume(r, c->volumes.v[i].name);
 		_cleanup_volume_ struct volume *final = receiving_final(r, c->volumes.v[i].name);
+		int there;
 
 		if (!f || json_get_bool(f, "published", false))
 			continue;
-		if (file_exists(final->path))
+		there = volume_exists(final, err);
+		if (there < 0)
+			return there;
+		if (there)
 			return err_set(
 				err, ERR_EXISTS, "there are files at %s already", final->path);
 		json_put_bool(f, "published", true);

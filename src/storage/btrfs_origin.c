@@ -37,7 +37,9 @@ static int parse(const char *text, struct origin *ret, struct err *err)
 {
 	size_t n = 0;
 
-	for (; n < 2 * SUBVOL_UUID && isxdigit((unsigned char)text[n]); n += 2) {
+	for (; n < 2 * SUBVOL_UUID && isxdigit((unsigned char)text[n]) &&
+		isxdigit((unsigned char)text[n + 1]);
+		n += 2) {
 		unsigned byte;
 
 		if (sscanf(text + n, "%2x", &byte) != 1)

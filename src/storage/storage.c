@@ -191,6 +191,13 @@ static int is_there(struct volume *v, struct err *err)
 	return lstat(v->path, &st) == 0;
 }
 
+int volume_exists(struct volume *v, struct err *err)
+{
+	struct stat st;
+
+	return lstat(v->path, &st) == 0 ? 1 : is_there(v, err);
+}
+
 static int publish(struct volume *staged, struct volume *final, struct err *err)
 {
 	_cleanup_close_ int parent = -1;

@@ -114,6 +114,9 @@ struct volume *volume_in_pool(const struct pool *p, const char *ct, const char *
 struct volume *volume_staged(const struct pool *p, const char *token, const char *name);
 int volume_create(struct volume *v, struct err *err)
 	_must_use_; /* empty; parents are made 0755 / .wherry 0700; exists: -ERR_EXISTS */
+/* 1: something is at its place already, be it a folder or what the driver knows by its name (a
+ * dataset need not be mounted). 0: nothing. */
+int volume_exists(struct volume *v, struct err *err) _must_use_;
 int volume_destroy(struct volume *v, struct err *err)
 	_must_use_; /* with all its snapshots; never crosses a mount; missing is fine */
 /* Moves a staged volume (with its snapshots) to where it will live; idempotent: done already is

@@ -18,6 +18,8 @@
 #define MAGIC	    UINT64_C(0x317470656b2d7877)
 #define FILE_MAX    (UINT64_C(1) << 32)
 #define TOUCHED_MAX 100000 /* beyond, a walk is as good */
+#define TOUCHED_BYTES_MAX                                                                          \
+	(16u << 20) /* of their paths, which a container makes as long as it likes */
 
 struct kept_dir {
 	uint64_t place, parent;
@@ -42,7 +44,7 @@ struct kept {
 	uint32_t *table; /* numbers in dirs, plus one, by place */
 	size_t cap;
 	char **touched;
-	size_t n_touched, cap_touched;
+	size_t n_touched, cap_touched, touched_bytes;
 	bool lost;
 };
 
@@ -118,7 +120,7 @@ static void forget_touched(struct kept *k)
 		free(k->touched[i]);
 	free(k->touched);
 	k->touched = NULL;
-	k->n_touched = k->cap_touched = 0;
+	k->n_touched = k->cap_touched = k->touched_bytes = 0;
 }
 
 void kept_free(struct kept *k)
@@ -151,7 +153,11 @@ static uint64_t place_of(const char *path, uint64_t *ret_parent)
 
 void kept_touch(struct kept *k, const char *path)
 {
-	if (k->lost || k->n_touched == TOUCHED_MAX) {
+	if (k->lost)
+		return;
+	k->touched_bytes += strlen(path) + 1;
+	if (k->n_touched == TOUCHED_MAX || k->touched_bytes > TOUCHED_BYTES_MAX) {
+		forget_touched(k);
 		k->lost = true;
 		return;
 	}

@@ -89,6 +89,15 @@ static void drain(struct watcher *w)
 	}
 }
 
+/* All there is: a close of ours that was no sentinel must not be taken for one later. */
+static void drain_rest(struct watcher *w)
+{
+	do {
+		w->sentinel = false;
+		drain(w);
+	} while (w->sentinel);
+}
+
 /* Everything that happened before this call is noted after it. Opening and closing the root makes
  * an event of our own, behind all others. false: it does not come, the mark is gone. The file
  * system was unmounted since, or this root is on another. */
@@ -96,7 +105,9 @@ static bool drain_all(struct watcher *w, int rootfd)
 {
 	int fd = openat(rootfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	w->sentinel = false;
+	/* An event that waits swallows one like it, which would then come before what is between.
+	 */
+	drain_rest(w);
 	if (fd >= 0)
 		close(fd);
 	drain(w);
@@ -148,7 +159,7 @@ static int answer_take(struct watcher *w, const struct watch_stamp *since, struc
 
 static void drop_client(struct watcher *w)
 {
-	drain(w); /* what it has closed while it was known */
+	drain_rest(w); /* what it has closed while it was known */
 	if (w->client >= 0)
 		close(w->client);
 	w->client = -1;
@@ -218,7 +229,7 @@ static void serve(struct watcher *w, const char *path)
 			look = clock_deadline(LOOK_MS * USEC_PER_MSEC);
 		rest = n > 0 && p[2].revents;
 		if (rest)
-			drain(w);
+			drain_rest(w);
 		if (n > 0 && p[1].revents)
 			serve_client(w);
 		if (n > 0 && p[0].revents)

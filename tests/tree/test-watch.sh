@@ -5,7 +5,7 @@
 # SEED=n picks other operations, ROUNDS=n more of them, OPS=n more between two passes.
 . "$(dirname "$0")/lib.sh"
 SEED=${SEED:-1} ROUNDS=${ROUNDS:-12} OPS=${OPS:-1000}
-plan $((2 * 2 + 10))
+plan $((2 * 2 + 11))
 
 for kind in ext4 xfs; do
 	make_fs "$kind" "$kind"
@@ -132,6 +132,22 @@ other_mount() {
 	final ext4 tracked
 }
 ok "writes through another mount" other_mount
+
+# A loop device writes without a word: while one is attached the pass must walk.
+looped() {
+	local dev status=0
+	prepare || return 1
+	truncate -s 1M "$tree/keep/image"
+	dev=$(losetup --find --show "$tree/keep/image") || return 1
+	pass ext4 || status=1
+	sleep 2.1
+	pass ext4 || status=1
+	dd if=/dev/urandom of="$dev" bs=64k count=2 conv=fsync status=none
+	[ $status = 0 ] && final ext4 || status=1
+	losetup -d "$dev"
+	return $status
+}
+ok "writes of a loop device" looped
 
 # A folder of many files is renamed, moved and renamed again: nothing below it is sent.
 renamed() {
