@@ -32,7 +32,7 @@ cases=(
 	"undo source kill handover.takeback#1"
 	"undo destination kill receiving.promise.after#1"
 )
-plan $((${#cases[@]} + 26))
+plan $((${#cases[@]} + 28))
 cleanup matrix_down
 matrix_up
 for case in "${cases[@]}"; do
