@@ -12,6 +12,7 @@
 #include "base/beneath.h"
 #include "base/str.h"
 #include "tree/digest.h"
+#include "tree/filler.h"
 
 void apply_init(struct apply *a, int rootfd, const struct idmap *map, const char *state_dir,
 	struct tree_result *res)
@@ -27,6 +28,7 @@ void apply_init(struct apply *a, int rootfd, const struct idmap *map, const char
 
 void apply_done(struct apply *a)
 {
+	filler_free(a->filler);
 	if (a->file >= 0)
 		close(a->file);
 	if (a->orphans >= 0)
@@ -166,10 +168,9 @@ static int take_entry(struct apply *a, const struct op *op, struct err *err)
 	return r;
 }
 
-static int write_entry(
-	struct apply *a, int fd, bool opath, bool fresh, uint32_t made, struct err *err)
+static struct entry_target target_of(struct apply *a, int fd, bool opath, bool fresh, uint32_t made)
 {
-	struct entry_target t = {.fd = fd,
+	return (struct entry_target){.fd = fd,
 		.opath = opath,
 		.fresh = fresh,
 		.made = made,
@@ -178,6 +179,12 @@ static int write_entry(
 		.refused = refused,
 		.ctx = a,
 		.verify_times = !a->times_verified};
+}
+
+static int write_entry(
+	struct apply *a, int fd, bool opath, bool fresh, uint32_t made, struct err *err)
+{
+	struct entry_target t = target_of(a, fd, opath, fresh, made);
 	int r = entry_write(&t, &a->e, err);
 
 	a->times_verified = a->times_verified || a->e.mtime.tv_nsec;
@@ -349,6 +356,24 @@ static int begin_file(struct apply *a, const struct op *op, struct err *err)
 	return 0;
 }
 
+/* Is it one that the other thread can finish? */
+static bool leave_to_filler(struct apply *a, const struct op *op)
+{
+	struct entry_target t = target_of(a, a->file, false, a->fresh, a->made);
+	struct entry_rest rest;
+
+	if (!(op->flags & OP_F_WHOLE) || op->data_len != op->size || op->data_len > FILLER_MAX ||
+		!entry_rest(&t, &a->e, &rest))
+		return false;
+	if (!a->filler)
+		a->filler = filler_new();
+	if (!a->filler)
+		return false;
+	filler_take(a->filler, a->file, op->data, op->data_len, &rest, walk_path(&a->w, op->name));
+	a->file = -1;
+	return true;
+}
+
 static int apply_file(struct apply *a, int dirfd, const struct op *op, struct err *err)
 {
 	int r;
@@ -367,6 +392,10 @@ static int apply_file(struct apply *a, int dirfd, const struct op *op, struct er
 	a->file = r;
 	a->file_size = op->size;
 	r = begin_file(a, op, err);
+	if (r >= 0 && leave_to_filler(a, op)) {
+		a->res->bytes += op->data_len;
+		return 0;
+	}
 	if (r >= 0 && op->data_len)
 		r = write_at(a->file, op->data, op->data_len, 0, err);
 	if (r < 0)
@@ -584,8 +613,42 @@ static bool order_ok(const struct apply *a, enum op_type type)
 	return a->batch == BATCH_NONE && (a->in_dir || type == OP_DIR || type == OP_MOVES);
 }
 
+int apply_wait(struct apply *a, struct err *err)
+{
+	return a->filler ? filler_wait(a->filler, err) : 0;
+}
+
+void apply_kick(struct apply *a)
+{
+	if (a->filler)
+		filler_kick(a->filler);
+}
+
+/* May it be done before new files in its folder are complete? Names and other inodes may. */
+static bool is_independent(const struct op *op)
+{
+	switch (op->type) {
+	case OP_FILE: return !(op->flags & OP_F_PATCH);
+	case OP_DATA:
+	case OP_HOLE:
+	case OP_CLOSE:
+	case OP_DIR:
+	case OP_DONE:
+	case OP_KEEP:
+	case OP_LINK:
+	case OP_MKDIR:
+	case OP_NODE:
+	case OP_XATTRS: return true;
+	default: return false;
+	}
+}
+
 int apply_op(struct apply *a, const struct op *op, struct err *err)
 {
+	int r = is_independent(op) ? 0 : apply_wait(a, err);
+
+	if (r < 0)
+		return r;
 	if (!order_ok(a, op->type))
 		return err_set(
 			err, ERR_PROTOCOL, "operation %s does not belong there", op_name(op->type));

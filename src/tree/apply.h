@@ -41,14 +41,18 @@ struct apply {
 	bool fresh;
 	uint32_t made; /* its permission bits, if fresh and known */
 	uint64_t file_size;
+	struct filler *filler; /* NULL: not yet */
 };
 
 /* state_dir NULL: moves cannot be repeated safely. */
 void apply_init(struct apply *a, int rootfd, const struct idmap *map, const char *state_dir,
 	struct tree_result *res);
 void apply_done(struct apply *a);
-/* Any operation but BEGIN and END. */
+/* Any operation but BEGIN and END. What it says is done only after apply_wait, which may fail for
+ * one of those before. */
 int apply_op(struct apply *a, const struct op *op, struct err *err) _must_use_;
+int apply_wait(struct apply *a, struct err *err) _must_use_;
+void apply_kick(struct apply *a); /* the caller is about to wait for more operations */
 /* May the stream end here? */
 bool apply_complete(const struct apply *a);
 

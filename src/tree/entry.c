@@ -411,3 +411,37 @@ int entry_write(const struct entry_target *t, const struct entry *e, struct err 
 		write_flags(t, e);
 	return r;
 }
+
+static bool is_ordinary_time(const struct timespec *t)
+{
+	return t->tv_sec >= 0 && t->tv_sec <= INT32_MAX;
+}
+
+bool entry_rest(const struct entry_target *t, const struct entry *e, struct entry_rest *ret)
+{
+	const struct entry_defaults *d = t->defaults;
+
+	if (!t->fresh || t->opath || !d || d->xattrs || e->xattrs.n || d->chattr != e->chattr ||
+		d->project != e->project || t->verify_times || !is_ordinary_time(&e->mtime) ||
+		!is_ordinary_time(&e->atime))
+		return false;
+	*ret = (struct entry_rest){.uid = e->uid,
+		.gid = e->gid,
+		.mode = e->mode & 07777,
+		.times = {e->atime, e->mtime}};
+	if (t->map && (idmap_to_disk(t->map, false, e->uid, &ret->uid) < 0 ||
+			      idmap_to_disk(t->map, true, e->gid, &ret->gid) < 0))
+		return false;
+	ret->own = ret->uid != d->uid || ret->gid != d->gid;
+	ret->chmod = !t->made || t->made != ret->mode;
+	return true;
+}
+
+int entry_rest_write(int fd, const struct entry_rest *rest)
+{
+	if (rest->own && fchown(fd, rest->uid, rest->gid) < 0)
+		return -1;
+	if (rest->chmod && fchmod(fd, rest->mode) < 0)
+		return -1;
+	return futimens(fd, rest->times);
+}

@@ -79,6 +79,15 @@ struct entry_defaults {
 };
 int entry_probe(int fd, struct entry_defaults *ret, struct err *err) _must_use_;
 int entry_write(const struct entry_target *t, const struct entry *e, struct err *err) _must_use_;
+/* What is left to write of an ordinary new file. */
+struct entry_rest {
+	bool own, chmod;
+	uint32_t uid, gid, mode;
+	struct timespec times[2];
+};
+/* Would entry_write do no more than this? */
+bool entry_rest(const struct entry_target *t, const struct entry *e, struct entry_rest *ret);
+int entry_rest_write(int fd, const struct entry_rest *rest); /* -1 with errno */
 /* Takes immutable and append-only away, so that the inode can be changed. */
 int entry_unlock(int fd);
 int entry_set_chattr(int fd, uint32_t mask, uint32_t want, uint32_t *ret_missing);

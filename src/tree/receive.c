@@ -167,10 +167,13 @@ static uint64_t offset_of(const struct receiver *rc)
 static int acknowledge(struct receiver *rc, bool always, struct err *err)
 {
 	uint64_t offset = offset_of(rc), synced;
-	int sync_errno;
+	int sync_errno, r;
 
 	if (!rc->begun || (!always && offset - rc->acked < ACK_EVERY))
 		return 0;
+	r = apply_wait(&rc->apply, err);
+	if (r < 0)
+		return r;
 	note_applied(rc, offset);
 	pthread_mutex_lock(&rc->lock);
 	synced = rc->synced;
@@ -186,8 +189,7 @@ static int acknowledge(struct receiver *rc, bool always, struct err *err)
 	}
 	rc->acked = offset;
 	if (synced) {
-		int r = stream_ack(rc->s, synced, true, err);
-
+		r = stream_ack(rc->s, synced, true, err);
 		if (r < 0)
 			return r;
 	}
@@ -314,6 +316,7 @@ static int receive_all(struct receiver *rc, struct err *err)
 		r = cancel_check(err);
 		if (r < 0)
 			return r;
+		apply_kick(&rc->apply);
 		n = stream_read(rc->s, rc->buf + rc->len, BUF_SIZE - rc->len, err);
 		if (n < 0)
 			return (int)n;
@@ -332,10 +335,16 @@ static int receive_all(struct receiver *rc, struct err *err)
 static int finish(struct receiver *rc, int r, struct err *err)
 {
 	uint64_t offset = rc->begun ? offset_of(rc) : 0;
+	struct err late = ERR_INIT;
 
 	stop_thread(rc);
 	if (!rc->begun)
 		return r;
+	/* What failed lies behind the last acknowledgement. */
+	if (apply_wait(&rc->apply, &late) < 0) {
+		offset = rc->acked;
+		r = r >= 0 ? err_copy(err, &late) : r;
+	}
 	note_applied(rc, offset);
 	/* Also what broke off: so much need not come again. */
 	if (sync_tree(rc, offset) < 0 && r >= 0)
