@@ -61,7 +61,7 @@ lab-down: root
 check-faults: root
 	@tests/fault/run
 bench: root build
-	@BUILD=$(BUILD) tests/bench/tree.sh
+	@BUILD=$(abspath $(BUILD)) tests/bench/run
 
 .PHONY: fuzz
 fuzz:

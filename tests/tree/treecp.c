@@ -164,6 +164,20 @@ static int receive_tree(const char *dir, const char *state, struct stream *s,
 	return r;
 }
 
+/* The other side has synced all when the way back ends; and one that is gone too early would have
+ * ssh give up there. */
+static void await_end(struct stream *s)
+{
+	struct err err = ERR_INIT;
+	json_t *line;
+	int r;
+
+	while ((r = frame_await(s, CLOCK_NEVER, &line, &err)) > 0)
+		json_decref(line);
+	if (r < 0)
+		die("answer", &err);
+}
+
 /* A stream that acknowledges through a second descriptor, and can break. */
 struct local {
 	struct stream stream;
@@ -430,6 +444,8 @@ int main(int argc, char **argv)
 	s = str_eq(argv[1], "send") ? frame_writer_new(0, 1, &f) : frame_reader_new(0, 1, &f);
 	if (str_eq(argv[1], "send") && send_tree(argv[2], argv[3], s, NULL, &o, &err) < 0)
 		die("send", &err);
+	if (str_eq(argv[1], "send"))
+		await_end(s);
 	if (str_eq(argv[1], "recv") && receive_tree(argv[2], argv[3], s, &o, &err) < 0)
 		die("recv", &err);
 	if (o.commit && str_eq(argv[1], "send") && tree_commit(argv[3], &err) < 0)
