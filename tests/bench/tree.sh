@@ -53,8 +53,8 @@ fresh_source() {
 debian_root() {
 	if [ -n "${ROOT:-}" ]; then
 		cp -a "$ROOT/." "$source"
-	else # what makes this machine's own system
-		for d in bin etc lib lib64 sbin usr var/lib/dpkg; do
+	else # parts of this machine's own system, about as much as a small one has in all
+		for d in etc usr/bin usr/sbin usr/include usr/lib/python3 usr/share/doc usr/share/perl usr/share/zoneinfo var/lib/dpkg; do
 			[ ! -e "/$d" ] || (cd / && cp -a --parents "$d" "$source" 2>/dev/null)
 		done
 	fi
