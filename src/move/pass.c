@@ -537,27 +537,12 @@ json_t *pass_snapshots(struct sending *s)
 	return o;
 }
 
-/* Of a tree that was sent by its index: what that says has arrived. */
-static int digest_of(struct sending *s, struct volume *v, json_t *into, struct err *err)
-{
-	_cleanup_free_ char *index = places_index(s->t->token, v->name);
-	struct digest128 d;
-	uint64_t entries;
-	int r = sending_native(s, v->name) ? 0 : tree_sum_sent(index, &d, &entries, err);
-
-	if (r == 0)
-		return places_digest(v, &s->c->idmap, into, err);
-	if (r > 0)
-		places_put_digest(into, v->name, &d);
-	return r < 0 ? r : 0;
-}
-
 int pass_digests(struct sending *s, json_t **ret, struct err *err)
 {
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < s->vols.n; i++) {
-		int r = digest_of(s, s->vols.v[i], o, err);
+		int r = places_digest(s->vols.v[i], &s->c->idmap, o, err);
 
 		if (r < 0) {
 			json_decref(o);

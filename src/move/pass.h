@@ -24,6 +24,6 @@ int pass_freeze(struct sending *s, bool *ret_all, struct err *err) _must_use_;
 int pass_forget(struct sending *s, struct err *err) _must_use_;
 /* {NAME: {snapshot}}: what was sent last, for the prepare message. */
 json_t *pass_snapshots(struct sending *s);
-/* {NAME: digest} of every volume as the destination must have it after the last pass: for comparing
- * with the destination's. */
+/* {NAME: digest} of every volume as it stands here now, by walks that share nothing with the
+ * passes: for comparing with the destination's. */
 int pass_digests(struct sending *s, json_t **ret, struct err *err) _must_use_;

@@ -28,6 +28,17 @@ static bool same_file(const struct list_item *i, const struct index_entry *old)
 	       !(old->flags & (INDEX_F_RACY | INDEX_F_PARTIAL));
 }
 
+/* Did it move below itself while we looked? What is above here is where it was found to be. */
+static bool is_above(const struct sender *s, uint64_t here, uint64_t id)
+{
+	uint64_t parent;
+	const char *name;
+
+	while (here != id && sender_place(s, here, &parent, &name))
+		here = parent;
+	return here == id;
+}
+
 /* A folder is looked into where it is met first; false: it is not where the index has it. */
 static bool meet_dir(
 	struct scan *sc, uint64_t here, const struct list_item *i, const char *name, bool same)
@@ -45,6 +56,10 @@ static bool meet_dir(
 	}
 	if (!moves_see(&s->moves, &d))
 		return false;
+	if (!same && sc->tracked && is_above(s, here, i->id)) {
+		sender_owe(s, i->id);
+		return false;
+	}
 	if (!sc->tracked || d.ctime != i->ctime || d.flags & INDEX_F_RACY)
 		*id_vec_push(&sc->todo) = i->id;
 	if (same)

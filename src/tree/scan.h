@@ -16,6 +16,7 @@ struct scan {
 	/* Known folders are looked into only if they themselves have changed. */
 	bool tracked;
 	struct idset done; /* where tracked: those that were looked into */
+	bool odd;	   /* where tracked: one was not where it had just been seen */
 };
 
 void scan_init(struct scan *sc, struct sender *s, struct id_vec *ret);

@@ -135,8 +135,10 @@ static int scan_below(struct scan *sc, uint64_t id, struct err *err)
 			continue;
 		r = scan_dir(sc, next, err);
 		if (r == -ERR_NOT_FOUND) {
+			err_clear(err);
 			sender_owe(sc->s, next);
-			r = sender_changed(sc->s, NULL, "vanished", err);
+			sc->odd = true;
+			r = 0;
 		}
 		idset_add(&sc->done, next);
 	}
@@ -171,6 +173,8 @@ static bool settle_lost(struct scan *sc, const struct id_vec *dirs)
 {
 	struct index_dir d;
 
+	if (sc->odd && sc->s->a->final)
+		return false;
 	for (size_t i = 0; i < dirs->n; i++) {
 		if (!index_dir(&sc->s->ix, dirs->v[i], &d) || !moves_is_there(&sc->s->moves, &d))
 			continue;
