@@ -1,8 +1,8 @@
 /*
  * Changes to files of a container, each of which can be taken back. They are made beneath its root
  * and follow none of its links. What was there is kept, as the inode that it was, in a folder of
- *the container's (FIX_STORE), with a log; a file that was changed again afterwards is not taken
- *back.
+ * the container's (FIX_STORE), with a log; a file that was changed again afterwards is not taken
+ * back.
  *
  *	struct fix f = {.root = rootfd, .name = "fstab"};
  *	r = fix_write(&f, "etc/fstab", text, &err);	// 1: changed, 0: it was so already

@@ -1,7 +1,7 @@
 /*
  * What a container of OpenVZ needs changed inside before it boots elsewhere, and what a tool can
- *only tell of. A fix-up has a name, can be left out by it, does nothing the second time, and is
- *taken back by fix_revert (fix_edit.h).
+ * only tell of. A fix-up has a name, can be left out by it, does nothing the second time, and is
+ * taken back by fix_revert (fix_edit.h).
  *
  *	struct fixup_options o = {.nameservers = c->nameservers};
  *	_cleanup_(fixup_result_done) struct fixup_result res = {0};

@@ -1,7 +1,7 @@
 /*
  * What is inside a container's root, as far as it matters for where it runs: distribution, init,
  * the age of systemd, 32 or 64 bits. Looked at beneath the root without following its links;
- *nothing in it is run or believed beyond its words.
+ * nothing in it is run or believed beyond its words.
  *
  *	struct guest g;
  *	r = guest_look(rootfd, &g, &err);

@@ -10,8 +10,8 @@
  *	fds	the number of descriptors that came
  *
  * Recovery wants to resume the container "web" once if there is a file WHERRY_RUN_DIR/resume, and
- *to ask the peer "dead", which takes for ever, if there is one called peers. Marks are lines in
- *WHERRY_RUN_DIR/marks.
+ * to ask the peer "dead", which takes for ever, if there is one called peers. Marks are lines in
+ * WHERRY_RUN_DIR/marks.
  */
 #include <fcntl.h>
 #include <signal.h>
