@@ -82,12 +82,13 @@ static int compare_digests(
 	{
 		const char *have = json_get_str(theirs, name);
 
-		if (!have || strcmp(have, json_string_value(digest)))
-			return err_set(err, ERR_CORRUPT,
-				"volume '%s' on %s is not what it is here: its digest is %s, not "
-				"%s",
-				name, d->s->t->peer, have ? "another" : "missing",
-				json_string_value(digest));
+		if (have && str_eq(have, json_string_value(digest)))
+			continue;
+		pass_start_over(d->s, name);
+		return err_set(err, ERR_CORRUPT,
+			"volume '%s' on %s is not what it is here, its digest is %s: the next try "
+			"sends all of it anew",
+			name, d->s->t->peer, have ? "another" : "missing");
 	}
 	if (ours)
 		json_object_set(d->s->t->facts, "digests", (json_t *)ours);

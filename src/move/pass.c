@@ -537,6 +537,16 @@ json_t *pass_snapshots(struct sending *s)
 	return o;
 }
 
+void pass_start_over(struct sending *s, const char *volume)
+{
+	_cleanup_free_ char *index = places_index(s->t->token, volume);
+	struct err e = ERR_INIT;
+
+	track_end(s->t->token, volume);
+	if (tree_forget(index, &e) < 0)
+		log_warning("%s", e.text);
+}
+
 int pass_digests(struct sending *s, json_t **ret, struct err *err)
 {
 	json_t *o = json_object();

@@ -22,6 +22,8 @@ int pass_freeze(struct sending *s, bool *ret_all, struct err *err) _must_use_;
 /* Removes every snapshot that this send made, from the record: also of volumes whose container is
  * gone. */
 int pass_forget(struct sending *s, struct err *err) _must_use_;
+/* What the index says of a volume has shown to be untrue: the next pass sends all of it anew. */
+void pass_start_over(struct sending *s, const char *volume);
 /* {NAME: {snapshot}}: what was sent last, for the prepare message. */
 json_t *pass_snapshots(struct sending *s);
 /* {NAME: digest} of every volume as it stands here now, by walks that share nothing with the

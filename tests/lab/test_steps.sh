@@ -11,7 +11,7 @@ send() { # CMD...: on a, quietly
 	on a wherry --quiet ct "$@"
 }
 
-plan 58
+plan 62
 lab_up
 trust a b
 trust b a
@@ -122,6 +122,21 @@ is "$(lines_of b kind 00:16:3e:11:22:44)" 0 "and the copy has not the address"
 send send cleanup kind
 is "$(running_on kind | tr '\n' ' ')" "a b " "cleanup after a copy removes neither"
 on b wherry --quiet ct delete --force kind
+
+# --- what arrived is not what was sent
+make_ct a spoilt --busybox
+on a wherry --quiet ct start spoilt
+send send config spoilt b
+send send rootfs spoilt
+on b sh -c 'rm "$(find /var/lib/lxc/.wherry/staged -path "*/rootfs/etc/inittab")"'
+send send sync spoilt
+like "$(on a wherry ct send state spoilt 2>&1 || true)" 'is not what it is here.*sends all of it anew' \
+	"a file that is missing there keeps the container here"
+is "$(running_on spoilt | tr '\n' ' ')" "a " "where it runs again"
+send send state spoilt
+is "$(running_on spoilt | tr '\n' ' ')" "b " "the next try has sent it all"
+ok "also what was missing" on b test -e /var/lib/lxc/spoilt/rootfs/etc/inittab
+send send cleanup spoilt
 
 # --- options
 make_ct a orig --busybox --address 10.99.0.110
