@@ -27,7 +27,11 @@ else
 	cgroup=
 fi
 cpu_ms() {
-	[ -z "$cgroup" ] && echo 0 || awk '/^usage_usec/ { printf "%d", $2 / 1000 }' "$cgroup/cpu.stat"
+	if [ -z "$cgroup" ]; then
+		echo 0
+	else
+		awk '/^usage_usec/ { printf "%d", $2 / 1000 }' "$cgroup/cpu.stat"
+	fi
 }
 
 # --- an sshd on the loopback
@@ -120,7 +124,7 @@ settle() {
 	if [ -n "${cold:-}" ]; then
 		echo 3 >/proc/sys/vm/drop_caches
 	else
-		tar -cf - -C "$source" . | cat >/dev/null
+		tar -cf - -C "${source:?}" . | cat >/dev/null
 	fi
 	touch_memory
 }

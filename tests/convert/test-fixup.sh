@@ -3,7 +3,7 @@
 # taken back, and a hostile tree leads nowhere.
 # shellcheck source-path=SCRIPTDIR source=../fs.sh disable=SC2016
 . "$(dirname "$(readlink -f "$0")")/../fs.sh"
-plan 79
+plan 74
 wherry=$BUILD/src/cli/wherry
 unset WHERRY_RUN_DIR
 

@@ -2,7 +2,7 @@
 # ploop disks, read without OpenVZ's kernel: both versions, chains, plain bases, against what qemu-img reads and what is mounted.
 # shellcheck source-path=SCRIPTDIR source=../fs.sh
 . "$(dirname "$(readlink -f "$0")")/../fs.sh"
-plan 75
+plan 60
 here=$(dirname "$(readlink -f "$0")")
 wherry=$BUILD/src/cli/wherry
 

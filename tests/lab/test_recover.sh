@@ -175,7 +175,7 @@ like "$(on a wherry ct history forgotten)" "own.force" "and kept in its history"
 ok "then it starts" on a wherry --quiet ct start forgotten
 settled() { [ "$(on a wherry status --json | grep -c '"role"')" = 0 ]; }
 ok "nothing of the send is open any more" wait_for 60 settled
-nothing_left() { [ -z "$(traces a forgotten | grep wherry)" ]; }
+nothing_left() { ! traces a forgotten | grep wherry >/dev/null; }
 ok "or left" wait_for 60 nothing_left
 ok "and it can be sent again" on a wherry --quiet ct send forgotten b
 

@@ -128,6 +128,7 @@ make_ct a spoilt --busybox
 on a wherry --quiet ct start spoilt
 send send config spoilt b
 send send rootfs spoilt
+# shellcheck disable=SC2016 # the node's shell
 on b sh -c 'rm "$(find /var/lib/lxc/.wherry/staged -path "*/rootfs/etc/inittab")"'
 send send sync spoilt
 like "$(on a wherry ct send state spoilt 2>&1 || true)" 'is not what it is here.*sends all of it anew' \

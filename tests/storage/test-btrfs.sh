@@ -102,7 +102,7 @@ fails unsupported "compressed data are refused" vol b receive @real3 rootfs wher
 vol a send squeezed rootfs wherry-1 - | vol b receive @real3 rootfs wherry-1 -
 same "$a/squeezed/rootfs" "$b/.wherry/snap/real3/rootfs/wherry-1" "our own stream of them is not"
 vol a unsnapshot squeezed rootfs wherry-1
-is "$(ls -d "$a/.wherry/snap/squeezed" 2>&1 >/dev/null | wc -l)" 1 "the last snapshot takes its folders with it"
+ok "the last snapshot takes its folders with it" test ! -e "$a/.wherry/snap/squeezed"
 
 # --- a pool that is mounted from a plain folder, where btrfs receive finds no parent
 mkdir -p "$b/plain/pool" "$work/bound"
