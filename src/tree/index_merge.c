@@ -40,7 +40,7 @@ struct journal {
 	uint64_t batches_end; /* moves count once their batch is whole */
 	uint64_t batch, pending;
 	struct watch_stamp stamp;
-	struct idset owed;
+	struct idset owed, dropped; /* ids of folders */
 	bool sent;		    /* anything at all */
 	struct part_dir_vec dirs;   /* sorted by id */
 	struct part_move_vec moves; /* by from_dir, from */
@@ -55,6 +55,7 @@ static void journal_done(struct journal *j)
 	part_move_vec_done(&j->moves);
 	part_move_vec_done(&j->ins);
 	idset_done(&j->owed);
+	idset_done(&j->dropped);
 }
 
 /* A crash of the host can leave any tail. */
@@ -105,6 +106,8 @@ static void add_move(struct journal *j, const struct rec_move *m)
 
 	*part_move_vec_push(&j->moves) = (struct part_move){
 		m->id, m->from_dir, m->to_dir, from, from + m->rec.name_len, m->is_dir};
+	if (!m->to_dir)
+		idset_add(&j->dropped, m->id);
 }
 
 static int compare_id(uint64_t a, uint64_t b)
@@ -444,6 +447,13 @@ static bool merge_moved_in(struct merge *m, uint64_t dir, const struct name_vec 
 	return any;
 }
 
+/* What the old index says of a folder. One that went with the moves was empty if it came again: the
+ * pass met it where it had not looked any more. */
+static bool old_dir(const struct merge *m, uint64_t id, struct index_dir *ret)
+{
+	return !idset_has(&m->j->dropped, id) && index_dir(m->old, id, ret);
+}
+
 /* A folder that the pass did not finish: the old block with what is known by now, to be looked at
  * again. */
 static void merge_mixed(
@@ -456,6 +466,7 @@ static void merge_mixed(
 		.facts = old ? old->facts : 0,
 		.flags = old ? old->flags : INDEX_F_RACY};
 	struct index_entry e;
+	struct index_dir below;
 
 	if (d) {
 		names_of_part(m->j, d, &names);
@@ -464,6 +475,9 @@ static void merge_mixed(
 	while (old && index_next(m->old, old, &e)) {
 		bool gone = moved_out(m->j, t->id, e.name) || moved_in(m->j, t->id, e.name);
 
+		/* Nothing is known about it: it may have been made elsewhere. */
+		if (S_ISDIR(e.mode) && !old_dir(m, e.id, &below))
+			e.id = 0;
 		if (gone)
 			done.flags |= INDEX_F_RACY;
 		else if (!has_name(&names, e.name))
@@ -490,7 +504,7 @@ static int merge_walk(struct merge *m, uint64_t root_id)
 	while (m->todo.n && !m->failed) {
 		struct todo t = m->todo.v[--m->todo.n];
 		const struct part_dir *d = journal_dir(m->j, t.id);
-		bool had = index_dir(m->old, t.id, &old);
+		bool had = old_dir(m, t.id, &old);
 
 		if (!had && (!d || (!d->done && d->end == d->first)))
 			continue; /* nothing is known about it yet */

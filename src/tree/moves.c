@@ -74,7 +74,7 @@ void moves_new(struct moves *m, uint64_t id, uint64_t dir, const char *name, boo
 void moves_gone(struct moves *m, const struct index_entry *e)
 {
 	idset_add(&m->gone, e->at);
-	if (!S_ISDIR(e->mode))
+	if (!S_ISDIR(e->mode) || !e->id)
 		return;
 	*gone_vec_push(&m->gone_dirs) = e->id;
 	if (m->tracked)
@@ -187,6 +187,49 @@ static int by_to(const void *a, const void *b, void *moves)
 	return compare_to(a, moves, y->to_dir, moves_name(moves, y));
 }
 
+/* The folders on the way to where something moves. */
+static void add_used(const struct moves *m, const struct sender *s, struct idset *ret)
+{
+	for (size_t i = 0; i < m->v.n; i++) {
+		uint64_t dir = m->v.v[i].to_dir, parent;
+		const char *name;
+
+		while (!idset_has(ret, dir)) {
+			idset_add(ret, dir);
+			if (!sender_place(s, dir, &parent, &name))
+				break;
+			dir = parent;
+		}
+	}
+}
+
+/* Folders that were found nowhere. Where changes are tracked, one can go after something was seen
+ * to move into it: it stays until the next pass. */
+static void plan_drops(struct moves *m, struct sender *s)
+{
+	struct idset used = {0};
+	struct index_dir d;
+
+	add_used(m, s, &used);
+	for (size_t i = 0; i < m->gone_dirs.n; i++) {
+		if (!index_dir(m->ix, m->gone_dirs.v[i], &d) || was_seen(m, &d) ||
+			idset_has(&m->dropped, d.id))
+			continue;
+		if (idset_has(&used, d.id)) {
+			sender_owe(s, d.parent);
+			sender_owe(s, d.id);
+			continue;
+		}
+		idset_add(&m->dropped, d.id);
+		*move_vec_push(&m->v) = (struct move){.id = d.id,
+			.from_dir = d.parent,
+			.from = add_name(m, d.name),
+			.from_depth = index_depth(m->ix, d.parent)};
+		s->res->deleted++;
+	}
+	idset_done(&used);
+}
+
 static void plan(struct moves *m, struct sender *s)
 {
 	struct index_dir d;
@@ -203,17 +246,7 @@ static void plan(struct moves *m, struct sender *s)
 	n = m->v.n;
 	for (size_t i = 0; i < n; i++)
 		plan_made(m, s, m->v.v[i].to_dir);
-	for (size_t i = 0; i < m->gone_dirs.n; i++) {
-		if (!index_dir(m->ix, m->gone_dirs.v[i], &d) || was_seen(m, &d) ||
-			idset_has(&m->dropped, d.id))
-			continue;
-		idset_add(&m->dropped, d.id);
-		*move_vec_push(&m->v) = (struct move){.id = d.id,
-			.from_dir = d.parent,
-			.from = add_name(m, d.name),
-			.from_depth = index_depth(m->ix, d.parent)};
-		s->res->deleted++;
-	}
+	plan_drops(m, s);
 	for (size_t i = 0; i < m->gone.cap; i++) /* nothing is linked from a name that goes */
 		if (m->gone.v[i])
 			idset_add(&s->killed, m->gone.v[i]);

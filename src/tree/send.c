@@ -90,6 +90,19 @@ bool sender_place(const struct sender *s, uint64_t id, uint64_t *ret_parent, con
 	return true;
 }
 
+bool sender_lost(const struct sender *s, uint64_t id)
+{
+	uint64_t parent;
+	const char *name;
+
+	while (!idset_has(&s->moves.dropped, id)) {
+		if (!sender_place(s, id, &parent, &name))
+			return false;
+		id = parent;
+	}
+	return true;
+}
+
 struct step {
 	uint64_t id;
 	const char *name;
@@ -142,15 +155,19 @@ size_t sender_go(const struct sender *s, struct walk *w, uint64_t dir)
 	return common;
 }
 
-/* A folder that is not in the index is found again through the one that it was in. */
+/* A folder that is not in the index is found again through the one that it was in. All of those on
+ * the way may be in the index by then, and show nothing of their own. */
 void sender_owe(struct sender *s, uint64_t id)
 {
 	const struct place *p;
 	struct index_dir d;
 
-	while (!index_dir(&s->ix, id, &d) && (p = places_find(&s->places, id)))
-		id = p->parent;
 	index_put_owed(&s->ix, id);
+	while ((idset_has(&s->moves.dropped, id) || !index_dir(&s->ix, id, &d)) &&
+		(p = places_find(&s->places, id))) {
+		id = p->parent;
+		index_put_owed(&s->ix, id);
+	}
 }
 
 /* The stream */
@@ -215,6 +232,8 @@ static int visit_one(struct sender *s, uint64_t id, struct id_vec *todo, struct 
 
 	s->there = MIN(s->there, common);
 	r = walk_fd(&s->w, err);
+	if (r >= 0 && !idset_has(&s->fresh, id) && sender_lost(s, id))
+		r = err_set(err, ERR_NOT_FOUND, "it is back where it was gone");
 	if (r == -ERR_NOT_FOUND) { /* its parent shows it, now or in the next pass */
 		s->res->vanished++;
 		sender_owe(s, id);

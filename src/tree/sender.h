@@ -71,6 +71,8 @@ bool sender_knows(const struct sender *s, uint64_t id);
 /* Parent and name of a folder as the destination has it in this pass; false for the root and for
  * unknown ones. */
 bool sender_place(const struct sender *s, uint64_t id, uint64_t *ret_parent, const char **ret_name);
+/* Has the destination lost what the index has in that folder, as it went with the moves? */
+bool sender_lost(const struct sender *s, uint64_t id);
 /* Takes w to a folder, through the levels that are on the way already; returns how many those were.
  */
 size_t sender_go(const struct sender *s, struct walk *w, uint64_t dir);

@@ -58,6 +58,17 @@ static void keep(struct visit *v, const struct index_entry *old)
 	index_put(&v->s->ix, old, sender_offset(v->s));
 }
 
+/* The same of what gave way to something else. A folder that the index knows nothing about may be
+ * made elsewhere, in this pass or a later one: the old name must not claim to be it. */
+static void keep_replaced(struct visit *v, const struct index_entry *old)
+{
+	struct index_entry e = *old;
+
+	if (S_ISDIR(e.mode))
+		e.id = 0;
+	keep(v, &e);
+}
+
 static void record(struct visit *v, const struct index_entry *e, uint32_t nlink)
 {
 	index_put(&v->s->ix, e, sender_offset(v->s));
@@ -292,7 +303,7 @@ static bool has_hole(int fd, uint64_t size, uint64_t blocks)
 }
 
 static int send_file(struct visit *v, const struct list_item *i, const char *name, int fd,
-	const struct index_entry *old, struct err *err)
+	const struct index_entry *old, bool linked, struct err *err)
 {
 	struct sender *s = v->s;
 	struct file f = {.v = v,
@@ -315,7 +326,7 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 	sent = sender_offset(s) != at;
 	if (!sent && old->meta != f.new.meta)
 		meta_op(v, name);
-	else if (!sent && v->exact)
+	else if (!sent && v->exact && !linked) /* the link has mentioned it */
 		name_op(v, OP_KEEP, name);
 	f.new.content = f.c.sum;
 	f.new.blocks = f.c.blocks;
@@ -384,25 +395,11 @@ static bool unchanged(const struct list_item *i, const struct index_entry *old)
 	       !S_ISDIR(i->mode) && (!S_ISREG(i->mode) || old->size == i->size);
 }
 
-/* Is what the index has in that folder still where it was? */
-static bool is_lost(const struct sender *s, uint64_t dir)
-{
-	uint64_t parent;
-	const char *name;
-
-	while (!idset_has(&s->moves.dropped, dir)) {
-		if (!sender_place(s, dir, &parent, &name))
-			return false;
-		dir = parent;
-	}
-	return true;
-}
-
 /* Is that name of the index at the destination as the index says? */
 static bool is_valid(const struct visit *v, const struct index_entry *e, uint64_t dir)
 {
 	return v->s->use_index && !idset_has(&v->s->killed, e->at) &&
-	       !idset_has(&v->s->moves.out, e->at) && !is_lost(v->s, dir);
+	       !idset_has(&v->s->moves.out, e->at) && !sender_lost(v->s, dir);
 }
 
 /* A new name of an inode that the destination has under another name, which is still there: a link
@@ -458,6 +455,7 @@ static int send_inode(struct visit *v, struct list_item *i, const char *name,
 	const struct hardlink *l = i->nlink > 1 ? hardlinks_find(&v->s->links, i->id) : NULL;
 	_cleanup_close_ int fd = -1;
 	struct index_entry known;
+	bool linked = false;
 	int r;
 
 	if (old) /* what the index says of it is over */
@@ -476,7 +474,7 @@ static int send_inode(struct visit *v, struct list_item *i, const char *name,
 		return failed_at(v, name, err);
 	if (r == 0) {
 		if (old)
-			keep(v, old);
+			keep_replaced(v, old);
 		return vanished(v, name, err);
 	}
 	if (!S_ISREG(i->mode)) {
@@ -488,9 +486,11 @@ static int send_inode(struct visit *v, struct list_item *i, const char *name,
 		old = NULL;
 	if (old && old->id != i->id)
 		old = NULL;
-	if (!old && i->nlink > 1 && link_to_known(v, name, i->id, &known))
+	if (!old && i->nlink > 1 && link_to_known(v, name, i->id, &known)) {
 		old = &known;
-	r = send_file(v, i, name, fd, old, err);
+		linked = true;
+	}
+	r = send_file(v, i, name, fd, old, linked, err);
 	return r < 0 ? failed_at(v, name, err) : 0;
 }
 
@@ -521,7 +521,7 @@ static int send_subdir(struct visit *v, const struct list_item *i, const char *n
 	if (known || idset_has(&v->s->fresh, i->id) ||
 		(made && !is_there(v, i->id, name))) { /* it was elsewhere a moment ago */
 		if (old)
-			keep(v, old);
+			keep_replaced(v, old);
 		return vanished(v, name, err);
 	}
 	op_begin(&v->s->out, OP_MKDIR);
