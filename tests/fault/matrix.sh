@@ -332,7 +332,7 @@ check_after() {
 # had synced; the counter knows that and goes on behind them.
 holes_in() {
 	on "$1" cat "$(ct_root "$1" "$2")/srv/counter.log" | if [ "$MATRIX_ACTION" = reboot ]; then tr -d '\0'; else cat; fi |
-		LC_ALL=C awk '$1 != NR || NF != 2 || $2 < last { print NR ": " $0; if (++n == 3) exit } { last = $2 }'
+		LC_ALL=C awk '$1 != NR || NF != 2 || $2 < last { print NR ": " $0 " after " last; if (++n == 3) exit } { last = $2 }'
 }
 
 # missing_in NODE NAME: the first line that was seen before or at the fault, and is not there now as it was.
