@@ -107,24 +107,32 @@ static int take_member(struct osctl *s, struct archive_entry *e, struct err *err
 	return 0;
 }
 
+/* 1: *ret is the next, the archive's own. 0: there are no more. */
+static int next_member(struct osctl *s, struct archive_entry **ret, struct err *err)
+{
+	int r = archive_read_next_header(s->a, ret);
+
+	if (r == ARCHIVE_EOF)
+		return 0;
+	if (r < ARCHIVE_WARN)
+		return fail(s, err);
+	if (++s->entries > ENTRIES_MAX)
+		return err_set(err, ERR_CORRUPT, "the archive has too many members");
+	return 1;
+}
+
 /* Up to the files, or the end. */
 static int read_front(struct osctl *s, struct err *err)
 {
-	while (!s->files) {
-		struct archive_entry *e;
-		int r = archive_read_next_header(s->a, &e);
+	struct archive_entry *e;
+	int r = 0;
 
-		if (r == ARCHIVE_EOF)
-			return 0;
-		if (r < ARCHIVE_WARN)
-			return fail(s, err);
-		if (++s->entries > ENTRIES_MAX)
-			return err_set(err, ERR_CORRUPT, "the archive has too many members");
+	while (!s->files && (r = next_member(s, &e, err)) > 0) {
 		r = take_member(s, e, err);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return MIN(r, 0);
 }
 
 static int check_front(struct osctl *s, struct err *err)
@@ -216,18 +224,13 @@ static int unpack(struct osctl *s, struct err *err)
 /* What comes behind: nothing is used, but a file that is damaged there is damaged. */
 static int read_rest(struct osctl *s, struct err *err)
 {
-	s->files = NULL;
-	for (;;) {
-		struct archive_entry *e;
-		int r = archive_read_next_header(s->a, &e);
+	struct archive_entry *e;
+	int r;
 
-		if (r == ARCHIVE_EOF)
-			return 0;
-		if (r < ARCHIVE_WARN)
-			return fail(s, err);
-		if (++s->entries > ENTRIES_MAX)
-			return err_set(err, ERR_CORRUPT, "the archive has too many members");
-	}
+	s->files = NULL;
+	while ((r = next_member(s, &e, err)) > 0)
+		;
+	return r;
 }
 
 static int osctl_fill(struct importing *x, struct err *err)

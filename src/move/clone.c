@@ -93,17 +93,6 @@ static int do_release(struct clone *x, struct err *err)
 	return fault_point("clone.release.after", err);
 }
 
-static void add_history(struct clone *x, const char *event)
-{
-	struct sending *s = x->s;
-	json_t *d = sending_report(s);
-
-	json_put_str(d, "who", s->m->who);
-	json_put_str(d, "error", x->d.why.text[0] ? x->d.why.text : NULL);
-	json_object_set(d, "digests", json_object_get(s->t->facts, "digests"));
-	move_history(s->m, s->t->ct, event, d);
-}
-
 static int do_done(struct clone *x, struct err *err)
 {
 	struct sending *s = x->s;
@@ -113,7 +102,7 @@ static int do_done(struct clone *x, struct err *err)
 	r = transfer_set_phase(s->m->st, s->t, TRANSFER_DONE, err);
 	if (r < 0)
 		return r;
-	add_history(x, "cloned");
+	dialogue_history(&x->d, "cloned");
 	return fault_point("clone.done", err);
 }
 
@@ -128,7 +117,7 @@ static int do_given_back(struct clone *x, struct err *err)
 	r = transfer_set_phase(s->m->st, s->t, TRANSFER_REFUSED, err);
 	if (r < 0)
 		return sending_left_open(err);
-	add_history(x, "clone-refused");
+	dialogue_history(&x->d, "clone-refused");
 	r = standstill_end(s, err);
 	if (r < 0)
 		return r;

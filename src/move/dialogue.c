@@ -214,3 +214,14 @@ int dialogue_failure(const struct dialogue *d, const struct err *first, struct e
 		"%s says '%s' about container '%s', so nothing came of it", d->s->t->peer,
 		handoff_peer_name(d->peer), d->s->t->ct);
 }
+
+void dialogue_history(const struct dialogue *d, const char *event)
+{
+	struct sending *s = d->s;
+	json_t *o = sending_report(s);
+
+	json_put_str(o, "who", s->m->who);
+	json_put_str(o, "error", d->why.text[0] ? d->why.text : NULL);
+	json_object_set(o, "digests", json_object_get(s->t->facts, "digests"));
+	move_history(s->m, s->t->ct, event, o);
+}

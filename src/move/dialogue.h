@@ -35,5 +35,7 @@ void dialogue_commit(struct dialogue *d, uint64_t epoch);
 int dialogue_ask(struct dialogue *d, struct err *err) _must_use_;
 /* It is starting there: a pause, then it is to be asked; -ERR_UNKNOWN when that takes too long. */
 int dialogue_wait(struct dialogue *d, struct err *err) _must_use_;
+/* What became of it, for the history of the container. */
+void dialogue_history(const struct dialogue *d, const char *event);
 /* Why nothing came of it, for the user: what went wrong here first, or what the peer said. */
 int dialogue_failure(const struct dialogue *d, const struct err *first, struct err *err) _must_use_;

@@ -127,17 +127,6 @@ static int do_release(struct handover *x, struct err *err)
 	return fault_point("handover.release.after", err);
 }
 
-static void add_history(struct handover *x, const char *event)
-{
-	struct sending *s = x->s;
-	json_t *d = sending_report(s);
-
-	json_put_str(d, "who", s->m->who);
-	json_put_str(d, "error", x->d.why.text[0] ? x->d.why.text : NULL);
-	json_object_set(d, "digests", json_object_get(s->t->facts, "digests"));
-	move_history(s->m, s->t->ct, event, d);
-}
-
 static int do_done(struct handover *x, struct err *err)
 {
 	struct sending *s = x->s;
@@ -148,7 +137,7 @@ static int do_done(struct handover *x, struct err *err)
 	if (r < 0)
 		return r;
 	x->h.done = true;
-	add_history(x, "moved");
+	dialogue_history(&x->d, "moved");
 	return fault_point("handover.done", err);
 }
 
@@ -195,7 +184,7 @@ static int do_given_back(struct handover *x, struct err *err)
 		if (x->h.own != OWN_OWNER)
 			return sending_left_open(err);
 	}
-	add_history(x, "given-back");
+	dialogue_history(&x->d, "given-back");
 	r = standstill_end(s, err);
 	if (r < 0)
 		return r;

@@ -205,22 +205,32 @@ static int recover_before_commit(
 	return r;
 }
 
-static int recover_open_source(struct recovery *x, const struct transfer *t, struct err *err)
+/* A send that is open here, and who owns its container. 0: it is not ours to go on with, a worker
+ * lives, or has just ended it. */
+static int open_left(struct recovery *x, const struct transfer *t, struct sending **ret,
+	struct own *ret_own, struct err *err)
 {
-	_cleanup_sending_ struct sending *s = NULL;
 	struct send_opts o;
-	struct own own;
 	int r;
 
 	send_opts_init(&o);
-	r = sending_open(x->m, t->ct, &o, &s, err);
-	if (r == -ERR_BUSY || r == -ERR_STATE) { /* a worker lives, or has just ended it */
+	r = sending_open(x->m, t->ct, &o, ret, err);
+	if (r == -ERR_BUSY || r == -ERR_STATE) {
 		err_clear(err);
 		return 0;
 	}
 	if (r >= 0)
-		r = own_get(x->m->st, t->ct, &own, err);
-	if (r < 0)
+		r = own_get(x->m->st, t->ct, ret_own, err);
+	return r < 0 ? r : 1;
+}
+
+static int recover_open_source(struct recovery *x, const struct transfer *t, struct err *err)
+{
+	_cleanup_sending_ struct sending *s = NULL;
+	struct own own;
+	int r = open_left(x, t, &s, &own, err);
+
+	if (r <= 0)
 		return r;
 	if (sending_in_doubt(s, &own))
 		ask_peer(x, s->t);
@@ -428,20 +438,11 @@ static int tell_ended(struct recovery *x, const struct transfer *seen, struct er
 static int finish_committed(struct recovery *x, const struct transfer *t, struct err *err)
 {
 	_cleanup_sending_ struct sending *s = NULL;
-	struct send_opts o;
 	struct own own;
-	int r;
+	int r = open_left(x, t, &s, &own, err);
 
-	send_opts_init(&o);
-	r = sending_open(x->m, t->ct, &o, &s, err);
-	if (r == -ERR_BUSY || r == -ERR_STATE) { /* a worker lives, or has just ended it */
-		err_clear(err);
-		return 0;
-	}
-	if (r >= 0)
-		r = own_get(x->m->st, t->ct, &own, err);
-	if (r < 0 || !sending_in_doubt(s, &own))
-		return r;
+	if (r <= 0 || !sending_in_doubt(s, &own))
+		return MIN(r, 0);
 	return recover_committed(x, s, err);
 }
 

@@ -155,6 +155,18 @@ static int prepare(struct receiving *r, const json_t *msg, json_t **ret, struct 
 	return 0;
 }
 
+/* The end of the transaction that makes us the owner; res: how what is in it has gone. */
+static int end_as_committed(struct receiving *r, int res, struct err *err)
+{
+	if (res >= 0)
+		res = transfer_set_phase(r->m->st, r->t, TRANSFER_COMMITTED, err);
+	if (res >= 0)
+		res = state_commit(r->m->st, err);
+	else
+		state_rollback(r->m->st);
+	return res;
+}
+
 static int write_owner(struct receiving *r, bool start, struct err *err)
 {
 	struct own own = {.kind = OWN_OWNER, .epoch = r->t->epoch + 1};
@@ -169,12 +181,7 @@ static int write_owner(struct receiving *r, bool start, struct err *err)
 	snprintf(own.peer, sizeof(own.peer), "%s", r->t->peer);
 	json_put_bool(r->t->facts, "start", start);
 	res = own_set(r->m->st, &own, err);
-	if (res >= 0)
-		res = transfer_set_phase(r->m->st, r->t, TRANSFER_COMMITTED, err);
-	if (res >= 0)
-		res = state_commit(r->m->st, err);
-	else
-		state_rollback(r->m->st);
+	res = end_as_committed(r, res, err);
 	return res < 0 ? res : fault_point("takeover.owner.after", err);
 }
 
@@ -402,12 +409,7 @@ int takeover_force(struct receiving *r, struct err *err)
 	json_put_bool(r->t->facts, "start", false);
 	json_put_bool(r->t->facts, "forced", true);
 	res = own_force(r->m->st, r->t->ct, r->m->who ? r->m->who : "?", err);
-	if (res >= 0)
-		res = transfer_set_phase(r->m->st, r->t, TRANSFER_COMMITTED, err);
-	if (res >= 0)
-		res = state_commit(r->m->st, err);
-	else
-		state_rollback(r->m->st);
+	res = end_as_committed(r, res, err);
 	return res < 0 ? res : takeover_finish(r, &refused, err);
 }
 

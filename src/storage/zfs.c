@@ -70,6 +70,14 @@ static int must_exist(struct volume *v, char **ret, struct err *err)
 	return r == 0 ? err_set(err, ERR_NOT_FOUND, "it has no dataset") : MIN(r, 0);
 }
 
+/* With what is nested in it: names from the dataset on, itself first, "". */
+static int must_exist_all(struct volume *v, char **ret, char ***ret_names, struct err *err)
+{
+	int r = must_exist(v, ret, err);
+
+	return r < 0 ? r : zfs_nested(*ret, ret_names, err);
+}
+
 /* --- mounting */
 
 /* Its place is where the volume is, whatever the datasets above it say. */
@@ -337,10 +345,8 @@ static int zfs_settle(struct volume *v, struct err *err)
 {
 	_cleanup_free_ char *dataset = NULL;
 	_cleanup_strv_ char **names = NULL;
-	int r = must_exist(v, &dataset, err);
+	int r = must_exist_all(v, &dataset, &names, err);
 
-	if (r >= 0)
-		r = zfs_nested(dataset, &names, err);
 	for (size_t i = 0; r >= 0 && names[i]; i++) {
 		_cleanup_free_ char *full = zfs_join(dataset, names[i]);
 
@@ -490,10 +496,8 @@ static int zfs_finish(struct volume *v, const char *snap, struct err *err)
 {
 	_cleanup_free_ char *dataset = NULL;
 	_cleanup_strv_ char **names = NULL;
-	int r = must_exist(v, &dataset, err);
+	int r = must_exist_all(v, &dataset, &names, err);
 
-	if (r >= 0)
-		r = zfs_nested(dataset, &names, err);
 	for (size_t i = 0; r >= 0 && names[i]; i++) {
 		_cleanup_free_ char *full = zfs_join(dataset, names[i]);
 		_cleanup_free_ char *name = zfs_at(full, snap);
@@ -514,10 +518,8 @@ static int zfs_whole(struct volume *v, struct err *err)
 {
 	_cleanup_free_ char *dataset = NULL;
 	_cleanup_strv_ char **names = NULL;
-	int r = must_exist(v, &dataset, err);
+	int r = must_exist_all(v, &dataset, &names, err);
 
-	if (r >= 0)
-		r = zfs_nested(dataset, &names, err);
 	if (r >= 0 && names[1])
 		r = err_set(err, ERR_UNSUPPORTED,
 			"%s has datasets nested in it (%s), which only a pool of ZFS on the other "

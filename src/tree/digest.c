@@ -59,42 +59,12 @@ void digest_add(struct digest128 *sum, const struct digest128 *d)
 	put(sum, (uint64_t)v, (uint64_t)(v >> 64));
 }
 
-void digest_sub(struct digest128 *sum, const struct digest128 *d)
-{
-	unsigned __int128 v = get(sum) - get(d);
-
-	put(sum, (uint64_t)v, (uint64_t)(v >> 64));
-}
-
 bool digest_eq(const struct digest128 *a, const struct digest128 *b)
 {
 	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
-bool digest_is_zero(const struct digest128 *d)
-{
-	return get(d) == 0;
-}
-
 uint64_t digest_low(const struct digest128 *d)
 {
 	return (uint64_t)get(d);
-}
-
-struct digest128 digest_name(uint64_t parent_id, const char *name, uint64_t id, uint64_t meta,
-	const struct digest128 *content)
-{
-	size_t n = strlen(name);
-	unsigned char buf[40 + 256];
-	struct digest128 d = {{0}};
-	uint64_t head[3] = {htole64(parent_id), htole64(id), htole64(meta)};
-	XXH128_hash_t h;
-
-	n = n > 255 ? 255 : n; /* names are never longer */
-	memcpy(buf, head, sizeof(head));
-	memcpy(buf + 24, content->b, 16);
-	memcpy(buf + 40, name, n);
-	h = XXH3_128bits(buf, 40 + n);
-	put(&d, h.low64, h.high64);
-	return d;
 }

@@ -20,10 +20,5 @@ uint64_t digest_u64(const void *buf, size_t n);
 /* Of one block of content (n <= DIGEST_BLOCK, the last one is short); zero for zeros. */
 struct digest128 digest_block(uint64_t index, const void *buf, size_t n);
 void digest_add(struct digest128 *sum, const struct digest128 *d);
-void digest_sub(struct digest128 *sum, const struct digest128 *d);
 bool digest_eq(const struct digest128 *a, const struct digest128 *b);
-bool digest_is_zero(const struct digest128 *d);
 uint64_t digest_low(const struct digest128 *d); /* 64 bits of it, to keep and compare */
-/* What one name adds to the digest of its tree. */
-struct digest128 digest_name(uint64_t parent_id, const char *name, uint64_t id, uint64_t meta,
-	const struct digest128 *content);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/boot.h"
 #include "base/cancel.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -29,7 +30,7 @@ struct kept_dir {
 
 struct head {
 	uint64_t magic, n, map;
-	char boot[40];
+	char boot[BOOT_ID_MAX];
 };
 
 /* In memory, of one refresh. */
@@ -441,19 +442,9 @@ static char *path_of(const char *state_dir)
 	return xasprintf("%s/kept", state_dir);
 }
 
-static void boot_id(char buf[40])
-{
-	_cleanup_free_ char *text = NULL;
-	struct err err = ERR_INIT;
-
-	memset(buf, 0, 40);
-	if (file_read("/proc/sys/kernel/random/boot_id", 64, &text, NULL, &err) >= 0)
-		memcpy(buf, text, strnlen(text, 39));
-}
-
 static bool head_ok(const struct head *h, size_t len)
 {
-	char boot[40];
+	char boot[BOOT_ID_MAX];
 
 	boot_id(boot);
 	return h->magic == MAGIC && boot[0] && memcmp(h->boot, boot, sizeof(boot)) == 0 &&

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/boot.h"
 #include "base/cancel.h"
 #include "base/fd.h"
 #include "base/file.h"
@@ -22,7 +23,7 @@
 /* What survives of a pass: how far it was applied, and how far it was on disk. */
 struct resume_file {
 	uint64_t magic, session, applied, synced;
-	char boot[40];
+	char boot[BOOT_ID_MAX];
 };
 
 struct receiver {
@@ -46,16 +47,6 @@ struct receiver {
 	int sync_errno;
 };
 
-static void boot_id(char buf[40])
-{
-	_cleanup_free_ char *text = NULL;
-	struct err err = ERR_INIT;
-
-	memset(buf, 0, 40);
-	if (file_read("/proc/sys/kernel/random/boot_id", 64, &text, NULL, &err) >= 0)
-		memcpy(buf, text, strnlen(text, 39));
-}
-
 static char *resume_path(const char *state_dir)
 {
 	return xasprintf("%s/resume", state_dir);
@@ -65,7 +56,7 @@ int tree_resume_read(const char *state_dir, struct tree_resume *ret, struct err 
 {
 	_cleanup_free_ char *path = resume_path(state_dir), *text = NULL;
 	struct resume_file f;
-	char boot[40];
+	char boot[BOOT_ID_MAX];
 	size_t n;
 
 	*ret = (struct tree_resume){0};

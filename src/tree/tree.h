@@ -110,8 +110,3 @@ int tree_sum_sent(const char *index_path, struct digest128 *ret, uint64_t *ret_e
 	struct err *err) _must_use_;
 int tree_sum_received(const char *state_dir, const struct idmap *idmap, struct digest128 *ret,
 	uint64_t *ret_entries);
-
-/* Bytes (allocated), entries, and the first names of what the target filesystem could not hold; for
- * estimates, never crosses mounts. */
-int tree_measure(
-	int rootfd, uint64_t *ret_bytes, uint64_t *ret_entries, struct err *err) _must_use_;

@@ -12,11 +12,19 @@
 #   is "$(ct_state a web)" RUNNING "it runs"
 #   ...
 #
-# Nothing here counts as a test: a function that fails says why on stderr and set -e ends the test.
+# But for moves, nothing here counts as a test: a function that fails says why on stderr and set -e ends the test.
 
 LAB=${LAB:-t$$}
 export LAB
 _lib_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+
+# faults_build: the nodes run the build that has the fault points.
+faults_build() {
+	BUILD=$(readlink -f "$_lib_dir/../..")/build/faults
+	[ -e "$BUILD/build.ninja" ] || meson setup "$BUILD" "$_lib_dir/../.." -Dfaults=true >/dev/null
+	ninja -C "$BUILD" >/dev/null
+	export BUILD
+}
 
 # lab_up: NODES, POOLS, LXCPATH_FS, BUILD in the environment: see tests/lab/lab. It goes with the test.
 lab_up() {
@@ -167,4 +175,19 @@ traces() {
 	# shellcheck disable=SC2016 # the inner shell's
 	on "$1" sh -c 'ls -d /var/lib/lxc/$0 /srv/*/$0 2>/dev/null
 		ls -d /var/lib/lxc/.wherry/*/* /srv/*/.wherry/*/* /var/lib/wherry/transfer/* 2>/dev/null' "$2" || true
+}
+
+# moves WHAT NAME FROM TO OPTIONS...: five things hold after a running container was sent. The first line of
+# a manifest is about the root itself, whose time LXC changes whenever it starts a container.
+moves() {
+	local what=$1 name=$2 from=$3 to=$4 before
+	shift 4
+	wait_counter "$from" "$name"
+	before=$(ct_manifest "$from" "$name" | tail -n +2)
+	is "$(on "$from" wherry --quiet ct send "$name" "$to" "$@" && echo sent)" sent "$what: it is sent"
+	is "$(running_on "$name")" "$to" "$what: it runs there and nowhere else"
+	wait_counter "$to" "$name" || true
+	is "$(counter_holes "$to" "$name")" "" "$what: its counter has no hole"
+	is "$(ct_manifest "$to" "$name" | tail -n +2 | diff <(printf "%s\n" "$before") - | head -n 5)" "" "$what: its files are the same"
+	is "$(traces "$from" "$name")" "" "$what: nothing is left where it was"
 }

@@ -9,11 +9,7 @@ cd "$(dirname "$0")"
 # shellcheck source=lib.sh
 . ./lib.sh
 
-# The fault points are compiled into this build only.
-BUILD=$(readlink -f ../..)/build/faults
-[ -e "$BUILD/build.ninja" ] || meson setup "$BUILD" ../.. -Dfaults=true >/dev/null
-ninja -C "$BUILD" >/dev/null
-export BUILD
+faults_build
 
 export_() { # ARGS...: on a, quietly
 	on a wherry --quiet ct export "$@"

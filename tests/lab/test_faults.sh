@@ -8,11 +8,8 @@ cd "$(dirname "$0")"
 . ./node.sh
 . ../fault/matrix.sh
 
-# The fault points are compiled into this build only.
-BUILD=$(readlink -f ../..)/build/faults
-[ -e "$BUILD/build.ninja" ] || meson setup "$BUILD" ../.. -Dfaults=true >/dev/null
-ninja -C "$BUILD" >/dev/null
-export BUILD POOLS=btrfs
+faults_build
+export POOLS=btrfs
 
 cases=(
 	"move source kill handover.release.before#1"

@@ -9,10 +9,7 @@ cd "$(dirname "$0")"
 # shellcheck source=lib.sh
 . ./lib.sh
 
-BUILD=$(readlink -f ../..)/build/faults
-[ -e "$BUILD/build.ninja" ] || meson setup "$BUILD" ../.. -Dfaults=true >/dev/null
-ninja -C "$BUILD" >/dev/null
-export BUILD
+faults_build
 plan 52
 POOLS=btrfs lab_up
 trust a b

@@ -9,21 +9,6 @@ cd "$(dirname "$0")"
 
 before=$(mktemp)
 
-# moves WHAT NAME FROM TO OPTIONS...: five things hold after a running container was sent. The first line of
-# a manifest is about the root itself, whose time LXC changes whenever it starts a container.
-moves() {
-	local what=$1 name=$2 from=$3 to=$4
-	shift 4
-	wait_counter "$from" "$name"
-	ct_manifest "$from" "$name" | tail -n +2 >"$before"
-	is "$(on "$from" wherry --quiet ct send "$name" "$to" "$@" && echo sent)" sent "$what: it is sent"
-	is "$(running_on "$name")" "$to" "$what: it runs there and nowhere else"
-	wait_counter "$to" "$name" || true
-	is "$(counter_holes "$to" "$name")" "" "$what: its counter has no hole"
-	is "$(ct_manifest "$to" "$name" | tail -n +2 | diff "$before" - | head -n 5)" "" "$what: its files are the same"
-	is "$(traces "$from" "$name")" "" "$what: nothing is left where it was"
-}
-
 new() { # NAME OPTIONS...: on a, furnished and running
 	make_ct a "$@"
 	furnish_ct a "$1"

@@ -13,22 +13,6 @@ trust a b >/dev/null
 trust b a >/dev/null
 own_ids a b
 
-before=$work/before
-
-# moves WHAT NAME FROM TO OPTIONS...: as in tests/lab/test_send.sh.
-moves() {
-	local what=$1 name=$2 from=$3 to=$4
-	shift 4
-	wait_counter "$from" "$name"
-	ct_manifest "$from" "$name" | tail -n +2 >"$before"
-	is "$(on "$from" wherry --quiet ct send "$name" "$to" "$@" && echo sent)" sent "$what: it is sent"
-	is "$(running_on "$name")" "$to" "$what: it runs there and nowhere else"
-	wait_counter "$to" "$name" || true
-	is "$(counter_holes "$to" "$name")" "" "$what: its counter has no hole"
-	is "$(ct_manifest "$to" "$name" | tail -n +2 | diff "$before" - | head -n 5)" "" "$what: its files are the same"
-	is "$(traces "$from" "$name")" "" "$what: nothing is left where it was"
-}
-
 datasets() { # MACHINE
 	on "$1" zfs list -H -r -o name tank | xargs
 }
