@@ -182,12 +182,15 @@ traces() {
 moves() {
 	local what=$1 name=$2 from=$3 to=$4 before
 	shift 4
+	# A file: a variable would lose the newline at the end of the last name.
+	before=$(mktemp)
 	wait_counter "$from" "$name"
-	before=$(ct_manifest "$from" "$name" | tail -n +2)
+	ct_manifest "$from" "$name" | tail -n +2 >"$before"
 	is "$(on "$from" wherry --quiet ct send "$name" "$to" "$@" && echo sent)" sent "$what: it is sent"
 	is "$(running_on "$name")" "$to" "$what: it runs there and nowhere else"
 	wait_counter "$to" "$name" || true
 	is "$(counter_holes "$to" "$name")" "" "$what: its counter has no hole"
-	is "$(ct_manifest "$to" "$name" | tail -n +2 | diff <(printf "%s\n" "$before") - | head -n 5)" "" "$what: its files are the same"
+	is "$(ct_manifest "$to" "$name" | tail -n +2 | diff "$before" - | head -n 5)" "" "$what: its files are the same"
 	is "$(traces "$from" "$name")" "" "$what: nothing is left where it was"
+	rm "$before"
 }
