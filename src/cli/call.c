@@ -26,6 +26,7 @@ static void on_progress(void *ctx, const struct progress_event *ev)
 {
 	struct calling *c = ctx;
 
+	snprintf(c->cli->phase, sizeof(c->cli->phase), "%s", ev->phase);
 	bar_progress(&c->bar, ev);
 }
 

@@ -17,8 +17,9 @@
 struct cli {
 	const char *program; /* as it was called: "wherry", "osctl" */
 	bool json, quiet;
-	bool terminal; /* standard output is one */
-	bool streamed; /* lines of JSON have been printed: the result is to be one too */
+	bool terminal;	/* standard output is one */
+	char phase[32]; /* of the work in the daemon, the last that was heard of; "" for none */
+	bool streamed;	/* lines of JSON have been printed: the result is to be one too */
 };
 
 enum option_kind {
@@ -71,6 +72,8 @@ struct command {
 	/* NULL: as a record. With --json the result is printed as it is */
 	void (*show)(struct cli *cli, const json_t *result);
 	unsigned flags;
+	/* Of a failure; NULL: by the error alone */
+	int (*exit_status)(const struct cli *cli, const json_t *args, const struct err *err);
 };
 
 struct group {
@@ -92,7 +95,8 @@ bool command_is_group(char *const *words, size_t n);
 /* What the words on the command line mean. */
 struct parsed {
 	const struct command
-		*command; /* NULL: help or version were asked for, or only a group was named */
+		*command; /* NULL: help or version were asked for, or only a group was named; a
+			   * wrong command line leaves it, too, if it was found */
 	json_t *args;
 	bool json, quiet, help, version;
 	char *group; /* help is about this: "ct send", "" for all */

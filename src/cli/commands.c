@@ -5,7 +5,7 @@
 #include "cli/output.h"
 
 const struct command *const command_tables[] = {cmd_ct, cmd_archive, cmd_send, cmd_migrate, cmd_key,
-	cmd_receive, cmd_pool, cmd_job, cmd_vz6, cmd_node, NULL};
+	cmd_receive, cmd_pool, cmd_job, cmd_vz6, cmd_vzmigrate, cmd_node, NULL};
 
 const struct group command_groups[] = {
 	{"ct", "containers: list, create, run, send"},

@@ -19,6 +19,7 @@ extern const struct command cmd_receive[];
 extern const struct command cmd_pool[];
 extern const struct command cmd_job[];
 extern const struct command cmd_vz6[];
+extern const struct command cmd_vzmigrate[];
 extern const struct command cmd_node[];
 
 /* A result in the way that its command and the options say. */

@@ -1,11 +1,13 @@
 /*
- * wherry: the command line. Also osctl, by the name it is called.
+ * wherry: the command line. Also osctl, by the name it is called; called vzmigrate, it is `wherry
+ * vzmigrate`.
  */
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -57,6 +59,28 @@ static int show_help(struct cli *cli, const struct parsed *p)
 	return p->help ? 0 : err_exit_status(ERR_INVALID);
 }
 
+/* One that moves is a command, not another name of all of them. */
+static void become_command(struct cli *cli, int *argc, char ***argv)
+{
+	char **v;
+
+	if (!str_eq(cli->program, "vzmigrate"))
+		return;
+	v = xcalloc((size_t)*argc + 2, sizeof(*v));
+	memcpy(v + 1, *argv, (size_t)*argc * sizeof(*v));
+	v[0] = v[1];
+	v[1] = (char *)(uintptr_t)cli->program;
+	cli->program = "wherry";
+	*argv = v;
+	++*argc;
+}
+
+static int status_of(const struct cli *cli, const struct parsed *p, const struct err *err)
+{
+	return p->command && p->command->exit_status ? p->command->exit_status(cli, p->args, err)
+						     : err_exit_status(err->code);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = {.program = base_name(argc ? argv[0] : "wherry")};
@@ -66,6 +90,7 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	log_open(NULL, LOG_LEVEL_WARNING);
+	become_command(&cli, &argc, &argv);
 	r = parse_command(argc - 1, argv + 1, &parsed, &err);
 	cli.json = parsed.json;
 	cli.quiet = parsed.quiet;
@@ -78,7 +103,7 @@ int main(int argc, char **argv)
 		r = run(&cli, parsed.command, parsed.args, &err);
 	if (r < 0) {
 		output_error(&cli, &err);
-		r = err_exit_status(err.code);
+		r = status_of(&cli, &parsed, &err);
 	}
 	parsed_done(&parsed);
 	return r;

@@ -466,6 +466,7 @@ int parse_command(int argc, char **argv, struct parsed *ret, struct err *err)
 	/* Even a wrong command line says whether its error is wanted as JSON. */
 	ret->json = out.json;
 	if (r < 0) {
+		ret->command = p.command;
 		json_decref(p.args);
 		free(out.group);
 		return r;

@@ -58,7 +58,8 @@
 	X("ct.send.resolve",	ct_send_resolve,	CALL_JOB)	\
 	X("ct.send.status",	ct_send_status,		0)		\
 	X("ct.send.resume",	ct_send_resume,	CALL_JOB | CALL_DAEMON)	\
-	X("ct.migrate.sync",	ct_migrate_sync,	CALL_JOB)
+	X("ct.migrate.sync",	ct_migrate_sync,	CALL_JOB)	\
+	X("ct.migrate.vz",	ct_migrate_vz,		CALL_JOB)
 /* clang-format on */
 
 struct call {

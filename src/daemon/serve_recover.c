@@ -11,6 +11,7 @@
 static struct {
 	char *token, *peer, *user;
 	uint32_t port;
+	json_t *ssh; /* options of ssh, of the records' */
 } args;
 
 static const struct json_field takeover_fields[] = {
@@ -22,6 +23,7 @@ static const struct json_field peer_fields[] = {
 	JSON_STR(__typeof__(args), peer, "peer", JSON_REQUIRED, 255),
 	JSON_STR(__typeof__(args), user, "user", 0, 32),
 	JSON_U32(__typeof__(args), port, "port", 0, 0, 65535),
+	JSON_ANY(__typeof__(args), ssh, "ssh", 0),
 	JSON_END,
 };
 
@@ -69,7 +71,8 @@ int serve_recover_peer(struct serve *s, json_t **ret, struct err *err)
 
 	log_context("recover");
 	return r < 0 ? r
-		     : recover_peer(&s->move, args.peer, args.user, (uint16_t)args.port, ret, err);
+		     : recover_peer(&s->move, args.peer, args.user, (uint16_t)args.port, args.ssh,
+			       ret, err);
 }
 
 int serve_recover_sweep(struct serve *s, json_t **ret, struct err *err)

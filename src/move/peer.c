@@ -5,6 +5,7 @@
 #include "base/dirs.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "link/ssh_options.h"
 #include "node/keys.h"
 
 #define PAUSE_FIRST (250 * USEC_PER_MSEC)
@@ -24,10 +25,34 @@ struct peer *peer_new(
 	return p;
 }
 
+/* What was kept is looked at again: a list that this version does not take is as good as none. */
+void peer_options(struct peer *p, const json_t *options)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(options, i, v)
+	{
+		const char *o = json_string_value(v);
+
+		if (o && ssh_option_ok(o))
+			strv_push(&p->options, o);
+	}
+}
+
+struct peer *peer_of(struct move_ctx *m, const struct transfer *t, bool accept_new)
+{
+	struct peer *p = peer_new(m, t->peer, t->user, t->port, accept_new);
+
+	peer_options(p, json_object_get(t->opts, "ssh"));
+	return p;
+}
+
 void peer_free(struct peer *p)
 {
 	if (!p)
 		return;
+	strv_free(p->options);
 	peer_drop(p);
 	free(p->host);
 	free(p->user);
@@ -46,9 +71,23 @@ void peer_drop(struct peer *p)
 	p->ssh = NULL;
 }
 
+/* The first to say something about an option counts: the send before the node. */
+static char **all_options(const struct peer *p)
+{
+	char *const *of_node = p->m->cfg->ssh_options;
+	char **all = NULL;
+
+	for (size_t i = 0; p->options && p->options[i]; i++)
+		strv_push(&all, p->options[i]);
+	for (size_t i = 0; of_node && of_node[i]; i++)
+		strv_push(&all, of_node[i]);
+	return all;
+}
+
 int peer_connect(struct peer *p, struct err *err)
 {
 	_cleanup_free_ char *known = xasprintf("%s/send-receive/known_hosts", dirs_state());
+	_cleanup_strv_ char **options = all_options(p);
 	struct ssh_target t = {
 		.host = p->host,
 		.user = p->user,
@@ -57,7 +96,7 @@ int peer_connect(struct peer *p, struct err *err)
 		.known_hosts = known,
 		.accept_new = p->accept_new,
 		.timeout = p->m->cfg->link_timeout,
-		.options = p->m->cfg->ssh_options,
+		.options = options,
 	};
 
 	return p->ssh ? 0 : ssh_open(&t, &p->ssh, err);
@@ -170,4 +209,17 @@ int peer_status(struct peer *p, const char *token, enum handoff_peer *ret, json_
 	if (ret_answer)
 		*ret_answer = TAKE_PTR(answer);
 	return 0;
+}
+
+bool peer_has(const json_t *hello, const char *feature)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(hello, "features"), i, v)
+	{
+		if (json_is_string(v) && str_eq(json_string_value(v), feature))
+			return true;
+	}
+	return false;
 }

@@ -13,6 +13,7 @@ struct peer {
 	struct move_ctx *m;
 	char *host, *user;
 	uint16_t port;
+	char **options; /* of ssh, of this send alone; NULL: none */
 	bool accept_new;
 	struct ssh *ssh; /* NULL: not connected */
 	usec_t patience; /* how long a lost link is tried again; 0: not at all */
@@ -20,6 +21,9 @@ struct peer {
 
 struct peer *peer_new(
 	struct move_ctx *m, const char *host, const char *user, uint16_t port, bool accept_new);
+/* As its record says; options: the record's "ssh" (opts), or NULL. */
+void peer_options(struct peer *p, const json_t *options);
+struct peer *peer_of(struct move_ctx *m, const struct transfer *t, bool accept_new);
 void peer_free(struct peer *p);
 void peer_freep(struct peer **p);
 #define _cleanup_peer_ _cleanup_(peer_freep)
@@ -37,6 +41,7 @@ int peer_call(struct peer *p, const char *const *words, json_t *input, json_t **
 	struct err *err) _must_use_;
 int peer_hello(struct peer *p, json_t **ret,
 	struct err *err) _must_use_; /* checks that both speak a common protocol */
+bool peer_has(const json_t *hello, const char *feature);
 /* What it durably knows of the token. -ERR_* when it can't be asked; ret_answer may be NULL. */
 int peer_status(struct peer *p, const char *token, enum handoff_peer *ret, json_t **ret_answer,
 	struct err *err) _must_use_;

@@ -102,6 +102,7 @@ static void ask_peer(struct recovery *x, const struct transfer *t)
 	json_put_str(o, "peer", t->peer);
 	json_put_str(o, "user", t->user);
 	json_put_u64(o, "port", t->port);
+	json_object_set(o, "ssh", json_object_get(t->opts, "ssh"));
 	json_array_foreach(x->peers, i, known) if (json_equal(known, o)) return;
 	json_array_append(x->peers, o);
 }
@@ -167,7 +168,7 @@ static int recover_committed(struct recovery *x, struct sending *s, struct err *
 		outcome != HANDOVER_DONE ? "the destination gave it back"
 		: sending_is_clone(s)	 ? "its copy is on the destination"
 					 : "it runs on the destination");
-	if (outcome == HANDOVER_DONE && json_get_bool(s->t->opts, "now", false))
+	if (outcome == HANDOVER_DONE && sending_removes(s->t))
 		return go_on(x, s);
 	return 0;
 }
@@ -236,7 +237,7 @@ static int recover_open_source(struct recovery *x, const struct transfer *t, str
 		ask_peer(x, s->t);
 	else if (s->t->phase < TRANSFER_COMMITTED)
 		return recover_before_commit(x, s, &own, err);
-	if (s->t->phase == TRANSFER_DONE && json_get_bool(s->t->opts, "now", false))
+	if (s->t->phase == TRANSFER_DONE && sending_removes(s->t))
 		return go_on(x, s);
 	return 0;
 }
@@ -399,10 +400,22 @@ int recover_takeover(struct move_ctx *m, const char *token, json_t **ret, struct
 
 /* The peer's */
 
+/* As they stand in a record; a record of before there were any has none. */
+static bool same_options(const struct peer *p, const json_t *list)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(
+		list, i, v) if (!strv_has(p->options, json_string_value(v))) return false;
+	return json_array_size(list) == strv_len(p->options);
+}
+
 static bool is_peer_of(const struct peer *p, const struct transfer *t)
 {
 	return t->role == TRANSFER_SOURCE && !strcmp(t->peer, p->host) &&
-	       !strcmp(t->user, p->user) && t->port == p->port;
+	       !strcmp(t->user, p->user) && t->port == p->port &&
+	       same_options(p, json_object_get(t->opts, "ssh"));
 }
 
 static bool waits_for_peer(const struct transfer *t)
@@ -463,7 +476,7 @@ static void peer_is_dead(
 }
 
 int recover_peer(struct move_ctx *m, const char *host, const char *user, uint16_t port,
-	json_t **ret, struct err *err)
+	const json_t *ssh, json_t **ret, struct err *err)
 {
 	_cleanup_peer_ struct peer *p = peer_new(m, host, user, port, false);
 	_cleanup_(transfer_vec_free) struct transfer_vec all = {0};
@@ -473,6 +486,7 @@ int recover_peer(struct move_ctx *m, const char *host, const char *user, uint16_
 
 	if (r < 0)
 		return r;
+	peer_options(p, ssh);
 	begin(&x, m);
 	if (peer_connect(p, &e) < 0) {
 		peer_is_dead(&x, p, &all, e.text);

@@ -25,7 +25,7 @@ int recover_takeover(
 	struct move_ctx *m, const char *token, json_t **ret, struct err *err) _must_use_;
 /* One that does not answer is tried once, however much waits for it. "resume" as above. */
 int recover_peer(struct move_ctx *m, const char *peer, const char *user, uint16_t port,
-	json_t **ret, struct err *err) _must_use_;
+	const json_t *ssh, json_t **ret, struct err *err) _must_use_;
 /* "wake_ms": when the next transfer expires, if one does. */
 int recover_sweep(struct move_ctx *m, json_t **ret, struct err *err) _must_use_;
 /* Goes on with a one-shot send where it stopped; not for ever: it is cancelled in the end. */

@@ -104,7 +104,6 @@ int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	struct sending **ret, struct err *err)
 {
 	_cleanup_sending_ struct sending *s = xnew(struct sending);
-	_cleanup_json_ json_t *hello = NULL;
 	struct own own;
 	int r;
 
@@ -130,9 +129,9 @@ int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	if (r < 0)
 		return r;
 	sending_phase(s, "config", 0);
-	s->peer = peer_new(m, o->host, s->t->user, o->port, o->accept_new_host_key);
+	s->peer = peer_of(m, s->t, o->accept_new_host_key);
 	s->peer->patience = 0; /* an operator waits for this: say at once what is wrong */
-	r = peer_hello(s->peer, &hello, err);
+	r = peer_hello(s->peer, &s->hello, err);
 	if (r >= 0)
 		r = measure(s, err);
 	if (r < 0)
@@ -166,7 +165,7 @@ int reserve_run(struct sending *s, struct err *err)
 static int tell(struct move_ctx *m, const struct transfer *t, const char *verb, struct err *err)
 {
 	const char *const words[] = {"receive", verb, t->token, NULL};
-	_cleanup_peer_ struct peer *p = peer_new(m, t->peer, t->user, t->port, false);
+	_cleanup_peer_ struct peer *p = peer_of(m, t, false);
 	_cleanup_json_ json_t *answer = NULL;
 	int r;
 

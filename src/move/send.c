@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "move/handover.h"
 #include "move/reserve.h"
+#include "move/skel.h"
 #include "move/steps.h"
 
 #define ROUND_ENOUGH                                                                               \
@@ -21,6 +22,7 @@ void send_opts_init(struct send_opts *o)
 		.consistent = true,
 		.restart = true,
 		.start = true,
+		.remove = true,
 		.compress = 0};
 }
 
@@ -155,11 +157,27 @@ int send_cleanup(struct move_ctx *m, const char *ct, const struct send_opts *o, 
 	return 0;
 }
 
-static int describe_plan(struct sending *s, json_t **ret)
+/* Nothing is changed on either side. */
+static int describe_plan(struct sending *s, json_t **ret, struct err *err)
 {
-	json_t *r = sending_report(s);
+	_cleanup_json_ json_t *answer = NULL;
+	json_t *r;
 
+	if (peer_has(s->hello, "check")) {
+		int checked = skel_check(s, &answer, err);
+
+		if (checked < 0)
+			return checked;
+	} else {
+		move_say(s->m, "%s has an older Wherry, which can't be asked what it would say",
+			s->t->peer);
+	}
+	r = sending_report(s);
 	json_object_set_new(r, "plan", steps_json());
+	json_object_set(r, "pool", json_object_get(answer, "pool"));
+	json_object_set(r, "volumes", json_object_get(answer, "volumes"));
+	json_object_del(r, "token");
+	json_object_del(r, "next");
 	json_put_u64(r, "volume_bytes", json_get_u64(s->t->facts, "bytes", 0));
 	*ret = r;
 	return 0;
@@ -175,7 +193,7 @@ int send_config(struct move_ctx *m, const char *ct, const struct send_opts *o, j
 	if (r < 0)
 		return r;
 	if (o->dry_run)
-		return describe_plan(s, ret);
+		return describe_plan(s, ret, err);
 	r = reserve_record(s, err);
 	if (r < 0)
 		return r;
@@ -350,7 +368,7 @@ int send_continue(struct sending *s, json_t **ret, struct err *err)
 		if (r < 0)
 			return cancel_failed(s, r, err);
 	}
-	if (r >= 0 && s->t->phase == TRANSFER_DONE)
+	if (r >= 0 && s->t->phase == TRANSFER_DONE && sending_removes(s->t))
 		r = plan_step(&s->plan, "cleanup", err);
 	if (r < 0)
 		return r;
@@ -400,7 +418,7 @@ int send_now(struct move_ctx *m, const char *ct, const struct send_opts *o, json
 	if (r < 0)
 		return r;
 	if (o->dry_run)
-		return describe_plan(s, ret);
+		return describe_plan(s, ret, err);
 	json_put_bool(s->t->opts, "now", true);
 	r = reserve_record(s, err);
 	if (r < 0)

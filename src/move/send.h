@@ -16,6 +16,9 @@ struct send_opts {
 	const char *to_pool;	/* NULL: the peer's default */
 	const char *passphrase; /* of the key on the peer; NULL: none */
 	bool accept_new_host_key;
+	/* "Name=value" for ssh, NULL-terminated (link/ssh_options.h); kept for later steps; NULL:
+	 * none */
+	char *const *ssh_options;
 	bool network;		   /* take the network interfaces along (default true) */
 	bool snapshots;		   /* take the user's snapshots along (default true) */
 	const char *from_snapshot; /* only this one and, with snapshots, those after it; or NULL */
@@ -27,6 +30,7 @@ struct send_opts {
 	/* any */
 	uint64_t bwlimit;  /* bytes per second, 0: the config's */
 	int compress;	   /* zstd level, -1 adaptive, 0 off */
+	bool remove;	   /* send_now: the last step removes it here (default true) */
 	bool keep_partial; /* send_now that fails: leave what has arrived, for another try */
 	bool dry_run;	   /* run the checks, say the plan, change nothing */
 	bool force, local; /* cancel */

@@ -47,7 +47,7 @@ int sending_open(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	if (r < 0)
 		return r;
 	adopt_opts(s);
-	s->peer = peer_new(m, s->t->peer, s->t->user, s->t->port, o->accept_new_host_key);
+	s->peer = peer_of(m, s->t, o->accept_new_host_key);
 	r = sending_limits(s, err);
 	if (r < 0)
 		return r;
@@ -108,6 +108,7 @@ void sending_free(struct sending *s)
 	volume_vec_free(&s->vols);
 	peer_free(s->peer);
 	json_decref(s->phases);
+	json_decref(s->hello);
 	bwlimit_free(s->bwlimit);
 	if (s->lock >= 0)
 		close(s->lock);
@@ -121,7 +122,7 @@ void sending_freep(struct sending **s)
 
 json_t *sending_opts_json(const struct send_opts *o)
 {
-	json_t *j = json_object();
+	json_t *j = json_object(), *ssh = json_array();
 
 	json_put_bool(j, "clone", o->clone);
 	json_put_bool(j, "consistent", o->consistent);
@@ -130,7 +131,11 @@ json_t *sending_opts_json(const struct send_opts *o)
 	json_put_bool(j, "network", o->network);
 	json_put_bool(j, "snapshots", o->snapshots);
 	json_put_str(j, "from_snapshot", o->from_snapshot);
+	json_put_bool(j, "remove", o->remove);
 	json_put_bool(j, "keep_partial", o->keep_partial);
+	for (size_t i = 0; o->ssh_options && o->ssh_options[i]; i++)
+		json_array_append_new(ssh, json_string(o->ssh_options[i]));
+	json_object_set_new(j, "ssh", ssh);
 	json_put_u64(j, "bwlimit", o->bwlimit);
 	return j;
 }
@@ -138,6 +143,11 @@ json_t *sending_opts_json(const struct send_opts *o)
 bool sending_is_clone(const struct sending *s)
 {
 	return s->o.clone;
+}
+
+bool sending_removes(const struct transfer *t)
+{
+	return json_get_bool(t->opts, "now", false) && json_get_bool(t->opts, "remove", true);
 }
 
 bool sending_in_doubt(const struct sending *s, const struct own *own)

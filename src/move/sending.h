@@ -18,6 +18,7 @@ struct sending {
 	struct container *c;	/* NULL once the container is gone from here */
 	struct volume_vec vols; /* in the order of c->volumes */
 	struct peer *peer;
+	json_t *hello; /* what it says of itself; only while the first step runs */
 	struct plan plan;
 	struct rate rate;	 /* of this send */
 	struct bwlimit *bwlimit; /* of the node, over all jobs; NULL: none */
@@ -47,6 +48,8 @@ void sending_freep(struct sending **s);
 /* Options of the send that later steps need are kept in the record. */
 json_t *sending_opts_json(const struct send_opts *o);
 bool sending_is_clone(const struct sending *s);
+/* Does a one-shot send end with its cleanup? */
+bool sending_removes(const struct transfer *t);
 /* The peer has the commit, or may have it: only its word ends the send. */
 bool sending_in_doubt(const struct sending *s, const struct own *own);
 /* Whatever its error was, it is recovery's now: only -ERR_UNKNOWN makes wherryd try again. */

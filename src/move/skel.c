@@ -173,6 +173,18 @@ static int tell(struct sending *s, json_t *content, struct err *err)
 	return transfer_save(s->m->st, s->t, err);
 }
 
+int skel_check(struct sending *s, json_t **ret, struct err *err)
+{
+	const char *const words[] = {"receive", "skel", s->o.to_pool ? s->o.to_pool : "-", NULL};
+	_cleanup_json_ json_t *told = json_object(), *line = NULL;
+
+	json_put_u64(told, "revision", 1);
+	json_object_set_new(told, "content", content_json(s, NULL));
+	line = line_json(s, told);
+	json_put_bool(line, "check", true);
+	return peer_call(s->peer, words, line, ret, err);
+}
+
 int skel_tell(struct sending *s, struct err *err)
 {
 	return tell(s, content_json(s, NULL), err);

@@ -17,4 +17,7 @@ int skel_tell(struct sending *s, struct err *err) _must_use_;
  * isn't the container any more whose data were sent; an error of the destination when it won't have
  * the change. */
 int skel_refresh(struct sending *s, struct err *err) _must_use_;
+/* Has the destination check all that it would check of skel_tell, and change nothing: *ret is its
+ * answer, with the pool and the method of each volume. */
+int skel_check(struct sending *s, json_t **ret, struct err *err) _must_use_;
 uint64_t skel_revision(const struct sending *s); /* for the prepare message; 0: none told */

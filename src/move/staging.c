@@ -19,7 +19,7 @@
 struct skel {
 	uint64_t protocol, epoch, revision;
 	char *token, *version, *source, *pool, *passphrase;
-	bool clone;
+	bool clone, check;
 	json_t *ct, *refused, *volumes;
 };
 
@@ -33,6 +33,7 @@ static const struct json_field skel_fields[] = {
 	JSON_STR(struct skel, pool, "pool", 0, 64),
 	JSON_STR(struct skel, passphrase, "passphrase", 0, 1024),
 	JSON_BOOL(struct skel, clone, "clone", 0),
+	JSON_BOOL(struct skel, check, "check", 0),
 	JSON_ANY(struct skel, ct, "ct", JSON_REQUIRED),
 	JSON_ANY(struct skel, refused, "refused", 0),
 	JSON_ANY(struct skel, volumes, "volumes", JSON_REQUIRED),
@@ -206,16 +207,12 @@ static json_t *choose_methods(const struct receiving *r, const struct skel *s,
 	return NULL;
 }
 
-static json_t *answer(const struct receiving *r)
+static json_t *answer_volumes(const struct receiving *r, const json_t *volumes)
 {
-	json_t *o = json_object(), *list = json_array(), *f;
+	json_t *list = json_array(), *f;
 	const char *name;
 
-	json_put_str(o, "token", r->t->token);
-	json_put_str(o, "ct", r->t->ct);
-	json_put_str(o, "pool", r->pool->name);
-	json_put_u64(o, "revision", definition_revision(r));
-	json_object_foreach(json_object_get(r->t->facts, "volumes"), name, f)
+	json_object_foreach((json_t *)volumes, name, f)
 	{
 		json_t *v = json_object();
 
@@ -224,7 +221,19 @@ static json_t *answer(const struct receiving *r)
 		json_put_str(v, "driver", r->pool->driver);
 		json_array_append_new(list, v);
 	}
-	json_object_set_new(o, "volumes", list);
+	return list;
+}
+
+static json_t *answer(const struct receiving *r)
+{
+	json_t *o = json_object();
+
+	json_put_str(o, "token", r->t->token);
+	json_put_str(o, "ct", r->t->ct);
+	json_put_str(o, "pool", r->pool->name);
+	json_put_u64(o, "revision", definition_revision(r));
+	json_object_set_new(
+		o, "volumes", answer_volumes(r, json_object_get(r->t->facts, "volumes")));
 	return o;
 }
 
@@ -381,16 +390,43 @@ static int promise(struct receiving *r, const struct skel *s, const struct conta
 	return res < 0 ? res : record(r, s, c, TAKE_PTR(v), err);
 }
 
-static int stage_new(struct receiving *r, const struct skel *s, struct container *c,
-	const char *pool_word, struct err *err)
+/* All that is refused before anything is made; under the container's lock from here on. */
+static int judge(struct receiving *r, const struct skel *s, struct container *c,
+	const char *pool_word, json_t **ret_volumes, struct err *err)
 {
-	_cleanup_json_ json_t *volumes = NULL;
 	int res = auth_key_allows(&r->key, c->name, r->address, s->passphrase, pool_word, err);
 
 	if (res >= 0)
 		res = move_lock(r->m, c->name, false, &r->lock, err);
+	return res < 0 ? res : check_all(r, s, c, pool_word, ret_volumes, err);
+}
+
+/* The whole answer of a skel line that is not to be: nothing is recorded, nothing promised. */
+static int stage_check(struct receiving *r, const struct skel *s, struct container *c,
+	const char *pool_word, json_t **ret, struct err *err)
+{
+	_cleanup_json_ json_t *volumes = NULL;
+	int res = judge(r, s, c, pool_word, &volumes, err);
+
 	if (res >= 0)
-		res = check_all(r, s, c, pool_word, &volumes, err);
+		res = check_key_limit(r, err);
+	if (res >= 0)
+		res = check_space(r, s, err);
+	if (res < 0)
+		return res;
+	*ret = json_object();
+	json_put_str(*ret, "ct", c->name);
+	json_put_str(*ret, "pool", r->pool->name);
+	json_object_set_new(*ret, "volumes", answer_volumes(r, volumes));
+	return 0;
+}
+
+static int stage_new(struct receiving *r, const struct skel *s, struct container *c,
+	const char *pool_word, struct err *err)
+{
+	_cleanup_json_ json_t *volumes = NULL;
+	int res = judge(r, s, c, pool_word, &volumes, err);
+
 	if (res >= 0)
 		res = promise(r, s, c, TAKE_PTR(volumes), err);
 	return res < 0 ? res : definition_write(r, err);
@@ -413,6 +449,8 @@ static int stage(struct receiving *r, const struct skel *s, const char *pool_wor
 	res = container_from_json(s->ct, &c, err);
 	if (res < 0)
 		return res;
+	if (s->check)
+		return stage_check(r, s, c, pool_word, ret, err);
 	res = stage_new(r, s, c, pool_word, err);
 	if (res < 0) {
 		if (r->t && receiving_promise(r, TRANSFER_CANCELLED, &undo_err) < 0)

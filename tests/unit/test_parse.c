@@ -48,6 +48,13 @@ static const struct row {
 	{"ct migrate transfer myct01", "ct migrate transfer", "{\"ct\":\"myct01\"}"},
 	{"ct migrate cleanup myct01", "ct migrate cleanup", "{\"ct\":\"myct01\"}"},
 	{"ct migrate now myct01 b", "ct migrate now", "{\"ct\":\"myct01\",\"host\":\"b\"}"},
+	{"vzmigrate HN_target 123", "vzmigrate", "{\"ct\":\"123\",\"host\":\"HN_target\"}"},
+	{"vzmigrate --dump-device /dev/VG/dump --online HN_target 123", "vzmigrate",
+		"{\"ct\":\"123\",\"dump_device\":\"/dev/VG/"
+		"dump\",\"host\":\"HN_target\",\"online\":true}"},
+	{"vzmigrate -r no --keep-dst -tv --ssh=-p2222 HN_target 123", "vzmigrate",
+		"{\"ct\":\"123\",\"host\":\"HN_target\",\"keep_dst\":true,\"remove_area\":\"no\","
+		"\"ssh\":\"-p2222\",\"times\":true,\"verbose\":true}"},
 
 	/* containers that are called like steps */
 	{"ct send config b", "ct send", "{\"ct\":\"config\",\"host\":\"b\"}"},
