@@ -321,16 +321,10 @@ static int advance(struct sending *s, struct volume *v, json_t *f, struct err *e
 	json_object_set(f, "sent", json_object_get(f, "pending"));
 	json_object_del(f, "pending");
 	json_put_bool(f, "complete", true);
-	if (before)
-		json_put_str(f, "stale", before);
 	r = transfer_save(s->m->st, s->t, err);
 	if (r < 0 || !before || !str_starts(before, "wherry-"))
 		return r;
-	r = volume_snapshot_destroy(v, before, err);
-	if (r < 0)
-		return r;
-	json_object_del(f, "stale");
-	return transfer_save(s->m->st, s->t, err);
+	return volume_snapshot_destroy(v, before, err);
 }
 
 static int send_pending(
@@ -479,30 +473,20 @@ int pass_freeze(struct sending *s, bool *ret_all, struct err *err)
 	return 0;
 }
 
-static int forget_volume(const char *ct, const char *name, const json_t *f, struct err *err)
+/* By their names, not by what is noted of them: a power cut may have brought an older one back. */
+static int forget_volume(
+	const struct sending *s, const char *name, const json_t *f, struct err *err)
 {
-	static const char *const places[] = {"pending", "sent", "stale"};
+	_cleanup_free_ char *prefix = xasprintf("wherry-%.8s-", s->t->token);
 	_cleanup_volume_ struct volume *v = NULL;
 	const char *path = json_get_str(f, "path");
-	int r, ret = 0;
+	int r = path ? volume_open(path, s->t->ct, name, &v, err) : -ERR_NOT_FOUND;
 
-	r = path ? volume_open(path, ct, name, &v, err) : -ERR_NOT_FOUND;
 	if (r == -ERR_NOT_FOUND) {
 		err_clear(err);
 		return 0;
 	}
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		const char *snap = json_get_str(f, places[i]);
-
-		if (!snap || !str_starts(snap, "wherry-"))
-			continue;
-		r = volume_snapshot_destroy(v, snap, err);
-		if (r < 0)
-			ret = r;
-	}
-	return ret;
+	return r < 0 ? r : volume_snapshots_forget(v, prefix, err);
 }
 
 int pass_forget(struct sending *s, struct err *err)
@@ -513,7 +497,7 @@ int pass_forget(struct sending *s, struct err *err)
 
 	json_object_foreach(all, name, f)
 	{
-		int r = forget_volume(s->t->ct, name, f, err);
+		int r = forget_volume(s, name, f, err);
 
 		track_end(s->t->token, name);
 		if (r < 0)

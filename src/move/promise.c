@@ -65,7 +65,7 @@ static int drop_snapshots(struct pledge *p, struct err *err)
 			continue;
 		r = volume_open(c->volumes.v[i].path, p->ct, c->volumes.v[i].name, &v, err);
 		if (r >= 0)
-			r = volume_snapshot_destroy(v, snap, err);
+			r = volume_snapshots_forget(v, snap, err);
 	}
 	return r < 0 ? r : 0;
 }

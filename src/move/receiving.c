@@ -227,18 +227,8 @@ int receiving_sweep(struct receiving *r, struct err *err)
 static int drop_snapshots(const struct receiving *r, struct volume *v, struct err *err)
 {
 	_cleanup_free_ char *prefix = xasprintf("wherry-%.8s-", r->t->token);
-	struct snapshot_vec snaps = {0};
-	int res = volume_snapshots(v, &snaps, err);
 
-	if (res == -ERR_NOT_FOUND) { /* it has been moved on, or deleted */
-		err_clear(err);
-		res = 0;
-	}
-	for (size_t i = 0; res >= 0 && i < snaps.n; i++)
-		if (str_starts(snaps.v[i].name, prefix))
-			res = volume_snapshot_destroy(v, snaps.v[i].name, err);
-	snapshot_vec_done(&snaps);
-	return res;
+	return volume_snapshots_forget(v, prefix, err);
 }
 
 int receiving_tidy(struct receiving *r, struct err *err)

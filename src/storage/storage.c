@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "storage/driver.h"
 #include "storage/place.h"
 #include "storage/trash.h"
@@ -307,6 +308,32 @@ int volume_snapshots(struct volume *v, struct snapshot_vec *ret, struct err *err
 	}
 	*ret = found;
 	return 0;
+}
+
+/* What a send has noted as gone must not be there again after a power cut. The folders go even if
+ * there is no snapshot in them: an earlier try, or the disk, may have come so far. */
+static int settle_snapshots(struct volume *v, struct err *err)
+{
+	if (!volume_can(v, STORAGE_SNAPSHOT))
+		return 0;
+	place_prune_snaps(v);
+	return volume_sync(v, err);
+}
+
+int volume_snapshots_forget(struct volume *v, const char *prefix, struct err *err)
+{
+	struct snapshot_vec found = {0};
+	int r = volume_snapshots(v, &found, err);
+
+	for (size_t i = 0; r >= 0 && i < found.n; i++)
+		if (str_starts(found.v[i].name, prefix))
+			r = volume_snapshot_destroy(v, found.v[i].name, err);
+	snapshot_vec_done(&found);
+	if (r == -ERR_NOT_FOUND) { /* it has been moved on, or deleted */
+		err_clear(err);
+		return 0;
+	}
+	return r < 0 ? r : settle_snapshots(v, err);
 }
 
 int volume_snapshot_root(struct volume *v, const char *snap, int *ret_fd, struct err *err)

@@ -132,6 +132,9 @@ int volume_sync(
 int volume_snapshot(struct volume *v, const char *snap, struct err *err) _must_use_;
 int volume_snapshot_destroy(
 	struct volume *v, const char *snap, struct err *err) _must_use_; /* missing is fine */
+/* All whose names begin so, and the folders made for them; a power cut doesn't bring them back, so
+ * it may take as long as syncfs does. A missing volume is fine. */
+int volume_snapshots_forget(struct volume *v, const char *prefix, struct err *err) _must_use_;
 int volume_snapshots(
 	struct volume *v, struct snapshot_vec *ret, struct err *err) _must_use_; /* oldest first */
 int volume_snapshot_root(

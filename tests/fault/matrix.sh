@@ -24,6 +24,27 @@ root_of() {
 	echo "/proc/$(matrix_pid "$1")/root"
 }
 
+# nap SECONDS: without a process.
+nap() {
+	read -r -t "$1" <>"$WATCH/tick" || true
+}
+
+# ct_files NODE NAME, log_of NODE NAME: its root folder, and the counter's log in there, as seen from here. They
+# ask no node: they are looked at all the time.
+ct_files() {
+	local root
+	root=$(root_of "$1")
+	echo "$root$(sed -n 's/^lxc[.]rootfs[.]path *= *\([a-z]*:\)\{0,1\}//p' "$root/var/lib/lxc/$2/config")"
+}
+
+log_of() {
+	echo "$(ct_files "$@")/srv/counter.log"
+}
+
+lines_of() { # FILE
+	wc -l <"$1"
+} 2>/dev/null
+
 other() {
 	[ "$1" = a ] && echo b || echo a
 }
@@ -78,6 +99,7 @@ matrix_up() {
 	local n
 	"$_lib_dir/lab" up --pools | sed 's/^/# /'
 	for n in a b; do
+		matrix_pid $n >/dev/null || return 1
 		on $n sh -c 'echo "WHERRY_FAULT_FILE=/run/wherry-fault WHERRY_FAULT_TRACE=/run/wherry-trace" \
 			>/etc/wherryd.environment; sync -f /etc'
 		daemon $n stop
@@ -127,7 +149,8 @@ leftovers() {
 			grep -n wherry "$root/var/lib/lxc/$d/config" | grep -v '#' | sed "s/^/$node: guard in $d: /"
 	done
 	# A container's monitor is a worker by descent, but not by name any more.
-	for p in $(cgroup_pids "$node"); do
+	# shellcheck disable=SC2044 # numbers
+	for p in $(find "$WATCH_DIR/wherry-lab.$LAB.$node" -name cgroup.procs -exec cat {} +); do
 		IFS= read -r -d '' d <"/proc/$p/cmdline" || continue
 		case ${d##*/} in wherry-worker | wherry-receive | ssh) echo "$node: process ${d##*/}" ;; esac
 	done 2>/dev/null
@@ -166,7 +189,7 @@ wait_settled() {
 	shift
 	until settled "$@"; do
 		[ $SECONDS -lt $until ] || return 1
-		sleep 0.2
+		nap 0.1
 	done
 }
 
@@ -234,7 +257,7 @@ fired() { # NODE
 witness() {
 	local n log
 	for n in "$@"; do
-		log=$(root_of "$n")$(ct_root "$n" $MATRIX_CT 2>/dev/null)/srv/counter.log
+		log=$(log_of "$n" $MATRIX_CT 2>/dev/null)
 		[ ! -s "$log" ] || {
 			sed -n '/^[0-9]* [0-9.]*$/p' "$log" >"$WATCH/witness.new" && mv "$WATCH/witness.new" "$WATCH/witness"
 			return
@@ -262,7 +285,7 @@ run_case() {
 	node=$from
 	[ "$side" = source ] || node=$to
 	verdict=violation why='' took=0
-	n0=$(counter_lines "$from" $MATRIX_CT)
+	n0=$(lines_of "$(log_of "$from" $MATRIX_CT)")
 	MATRIX_ACTION=$action
 	rm -f "$WATCH/two" "$WATCH/witness"
 	# Read before it is synced, so that every line of it is.
@@ -273,7 +296,7 @@ run_case() {
 	# shellcheck disable=SC2046 # words
 	on "$from" timeout 150 wherry $(send_words "$kind" "$from" "$to") >"$WATCH/said" 2>&1 </dev/null &
 	pid=$!
-	until fired "$node" || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
+	until fired "$node" || ! kill -0 $pid 2>/dev/null; do nap 0.02; done
 	if fired "$node"; then
 		witness_fault "$side" "$action" "$from" "$to"
 		act "$node" "$action" || why="the fault could not be made"
@@ -312,6 +335,7 @@ check_after() {
 		fi
 	fi
 	intact "$here" $MATRIX_CT "$n0" || return 1
+	[ "$MATRIX_ACTION" != reboot ] || drop_nulls "$here" $MATRIX_CT
 	if [ "$kind" = clone ] && [ -d "$(root_of "$to")/var/lib/lxc/$MATRIX_TWIN" ]; then
 		intact "$to" $MATRIX_TWIN "$n0" || return 1
 		on "$to" wherry ct delete --force $MATRIX_TWIN >/dev/null 2>"$WATCH/said2" ||
@@ -328,28 +352,50 @@ check_after() {
 	[ ! -s "$WATCH/two" ] || { why="two, in the next send"; return 1; }
 }
 
-# holes_in NODE NAME: as counter_holes. After a power cut nulls do not count: they are where lines were that nobody
+# holes_in LOG: as counter_holes. After a power cut nulls do not count: they are where lines were that nobody
 # had synced; the counter knows that and goes on behind them.
 holes_in() {
-	on "$1" cat "$(ct_root "$1" "$2")/srv/counter.log" | if [ "$MATRIX_ACTION" = reboot ]; then tr -d '\0'; else cat; fi |
+	if [ "$MATRIX_ACTION" = reboot ]; then tr -d '\0'; else tr '\0' '@'; fi <"$1" |
 		LC_ALL=C awk '$1 != NR || NF != 2 || $2 < last { print NR ": " $0 " after " last; if (++n == 3) exit } { last = $2 }'
 }
 
-# missing_in NODE NAME: the first line that was seen before or at the fault, and is not there now as it was.
+# drop_nulls NODE NAME: those that a power cut left go when they have been looked at: in later cases any is a
+# violation. In place, while the container stands still: its counter goes on behind what is there then.
+drop_nulls() {
+	local log
+	log=$(log_of "$1" "$2")
+	[ "$(tr -dc '\0' <"$log" | wc -c)" != 0 ] || return 0
+	on "$1" lxc-freeze -n "$2"
+	tr -d '\0' <"$log" >"$WATCH/log"
+	cat "$WATCH/log" >"$log"
+	on "$1" lxc-unfreeze -n "$2"
+}
+
+# missing_in LOG: the first line that was seen before or at the fault, and is not there now as it was.
 missing_in() {
-	on "$1" head -n "$(wc -l <"$WATCH/witness")" "$(ct_root "$1" "$2")/srv/counter.log" | cmp - "$WATCH/witness" 2>&1
+	head -n "$(wc -l <"$WATCH/witness")" "$1" | cmp - "$WATCH/witness" 2>&1
+}
+
+counts_on() { # LOG
+	local n=0 tries=200
+	n=$(lines_of "$1")
+	until [ "$(lines_of "$1")" -gt "$n" ]; do
+		[ $((tries -= 1)) -gt 0 ] || return 1
+		nap 0.1
+	done
 }
 
 # intact NODE NAME LINES: the counter has every line it had, and the files are what they were.
 intact() {
-	local holes lines manifest
-	wait_counter "$1" "$2" 1 || { why="the counter of $2 stands still on $1"; return 1; }
-	holes=$(holes_in "$1" "$2")
+	local log holes lines manifest
+	log=$(log_of "$1" "$2")
+	counts_on "$log" || { why="the counter of $2 stands still on $1"; return 1; }
+	holes=$(holes_in "$log")
 	[ -z "$holes" ] || { why="a hole in the counter of $2: $holes"; return 1; }
-	lines=$(counter_lines "$1" "$2")
+	lines=$(lines_of "$log")
 	[ "$lines" -ge "$3" ] || { why="$2 lost lines: it has $lines, had $3"; return 1; }
 	# A copy is of a moment of its own.
-	[ "$2" = $MATRIX_TWIN ] || holes=$(missing_in "$1" "$2") || { why="$2 lost a line that was on disk: $holes"; return 1; }
+	[ "$2" = $MATRIX_TWIN ] || holes=$(missing_in "$log") || { why="$2 lost a line that was on disk: $holes"; return 1; }
 	manifest=$(matrix_manifest "$1" "$2")
 	[ "$manifest" = "$MATRIX_MANIFEST" ] || {
 		why="the files of $2 changed: $(diff <(echo "$MATRIX_MANIFEST") <(echo "$manifest") | head -n 4 | tr '\n' ';')"

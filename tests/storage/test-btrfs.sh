@@ -2,7 +2,7 @@
 # btrfs to btrfs: whole and incremental streams of trees with everything in them, snapshots of users, and
 # the real btrfs on either end.
 . "$(dirname "$0")/lib.sh"
-plan 62
+plan 66
 
 make_fs a btrfs
 make_fs b btrfs
@@ -103,6 +103,16 @@ vol a send squeezed rootfs wherry-1 - | vol b receive @real3 rootfs wherry-1 -
 same "$a/squeezed/rootfs" "$b/.wherry/snap/real3/rootfs/wherry-1" "our own stream of them is not"
 vol a unsnapshot squeezed rootfs wherry-1
 ok "the last snapshot takes its folders with it" test ! -e "$a/.wherry/snap/squeezed"
+vol a snapshot squeezed rootfs wherry-x-1
+vol a snapshot squeezed rootfs wherry-x-2
+vol a snapshot squeezed rootfs mine
+ok "those of one send are forgotten" vol a forget squeezed rootfs wherry-x-
+is "$(vol a snapshots squeezed rootfs)" mine "... and no other"
+vol a unsnapshot squeezed rootfs mine
+# As a power cut leaves it between the two.
+mkdir -p "$a/.wherry/snap/squeezed/rootfs"
+ok "forgetting what is gone already" vol a forget squeezed rootfs wherry-x-
+ok "... takes the folders that are left" test ! -e "$a/.wherry/snap/squeezed"
 
 # --- a pool that is mounted from a plain folder, where btrfs receive finds no parent
 mkdir -p "$b/plain/pool" "$work/bound"

@@ -4,7 +4,7 @@
  *	volctl POOL-PATH VERB OWNER VOLUME [ARG...]
  *
  * create | destroy | size | sync | snapshots | root
- * snapshot NAME | unsnapshot NAME | snapshot-root NAME | finish NAME
+ * snapshot NAME | unsnapshot NAME | forget PREFIX | snapshot-root NAME | finish NAME
  * streams			native | tree | live: how it is best sent
  * origin SNAP			what a first copy by the tree engine is called, or nothing
  * fill SNAP ORIGIN [make]	the folder for it; filled SNAP ORIGIN
@@ -80,6 +80,11 @@ static int do_snapshot(struct call *c, struct err *err)
 static int do_unsnapshot(struct call *c, struct err *err)
 {
 	return volume_snapshot_destroy(c->volume, arg(c, 0), err);
+}
+
+static int do_forget(struct call *c, struct err *err)
+{
+	return volume_snapshots_forget(c->volume, arg(c, 0), err);
 }
 
 static int do_snapshots(struct call *c, struct err *err)
@@ -262,6 +267,7 @@ static const struct {
 	{"fill", do_fill},
 	{"filled", do_filled},
 	{"finish", do_finish},
+	{"forget", do_forget},
 	{"offer", do_offer},
 	{"open", do_open},
 	{"origin", do_origin},
