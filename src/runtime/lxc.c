@@ -29,24 +29,36 @@ static int driver_state(const char *name, enum ct_state *ret, pid_t *ret_init, s
 	return 0;
 }
 
-/* Start: in a process of its own, because liblxc waits without a deadline. The monitor that it
- * leaves behind is a grandchild in its own session, with all descriptors closed. */
+/* Start: by lxc-start itself, so that what stays behind is plain LXC: a monitor of that program and
+ * under its name, under its own AppArmor profile, with nothing of ours in it. */
 
-static _noreturn_ void start_child(struct lxc_container *c, const char *log)
+/* What moves our folders and who may start are for the pre-start hook, which inherits them. */
+static char **start_environment(void)
 {
-	(void)signal(SIGPIPE, SIG_DFL); /* all below the init would inherit that we ignore it */
-	lxc_log_to(log);
-	c->want_daemonize(c, true);
-	c->want_close_all_fds(c, true);
-	_exit(c->start(c, 0, NULL) ? 0 : 1);
+	char **v = NULL;
+
+	for (char **e = environ; e && *e; e++)
+		if (strncmp(*e, "WHERRY_", strlen("WHERRY_")) == 0)
+			strv_push(&v, *e);
+	return v;
 }
 
-/* 0 when the child ended well, 1 when not. */
-static int start_outcome(pid_t pid, usec_t deadline, struct err *err)
+/* 0 when it has come up, 1 when lxc-start says that it has not. */
+static int run_lxc_start(const char *name, const char *log, usec_t timeout, struct err *err)
 {
-	int status = 0, r = lxc_handle_wait_child(pid, deadline, &status, err);
+	_cleanup_strv_ char **env = start_environment();
+	const char *argv[] = {
+		"lxc-start", "-n", name, "-P", lxc_handle_path(), "-o", log, "-d", "-C", NULL};
+	struct proc p = PROC_INIT;
+	int status = 0, r;
 
-	return r < 0 ? r : status != 0;
+	p.argv = argv;
+	p.env = (const char *const *)env;
+	r = proc_spawn(&p, err);
+	if (r >= 0)
+		r = proc_wait(&p, clock_deadline(timeout), &status, err);
+	proc_done(&p);
+	return r == -ERR_IO && status != 0 ? 1 : r;
 }
 
 static char *config_item(struct lxc_container *c, const char *key)
@@ -75,23 +87,19 @@ static int start_failed(
 	return err_set(err, ERR_HEALTH, "%s (see %s)", why, log);
 }
 
-static int driver_start(const char *name, usec_t timeout, struct err *err)
+/* 0 when it is to be started, 1 when it runs already. */
+static int ready_to_start(
+	struct lxc_container *c, const char *name, usec_t timeout, struct err *err)
 {
-	_cleanup_lxc_ struct lxc_container *c = NULL;
-	_cleanup_free_ char *configured = NULL, *log = NULL;
-	struct lxc_log_mark mark;
 	enum ct_state state;
-	pid_t pid;
-	int r = lxc_handle_open(name, &c, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	if ((state = lxc_handle_state(c)) == CT_STOPPING && (r = lxc_handle_settle(c, 0, err)) < 0)
+	if (lxc_handle_state(c) == CT_STOPPING && (r = lxc_handle_settle(c, 0, err)) < 0)
 		return r;
 	state = lxc_handle_state(c);
 	if (state == CT_RUNNING || state == CT_FROZEN) {
 		if (!lxc_handle_is_asked(c))
-			return 0;
+			return 1;
 		/* Whoever asked it to stop has died over it: it will be gone in a moment. */
 		r = lxc_handle_stop(name, timeout, true, err);
 		if (r < 0)
@@ -100,21 +108,28 @@ static int driver_start(const char *name, usec_t timeout, struct err *err)
 	if (!c->is_defined(c))
 		return err_set(err, ERR_STATE, "it is still arriving");
 	lxc_handle_forget_asked(name);
+	return 0;
+}
+
+static int driver_start(const char *name, usec_t timeout, struct err *err)
+{
+	_cleanup_lxc_ struct lxc_container *c = NULL;
+	_cleanup_free_ char *configured = NULL, *log = NULL;
+	struct lxc_log_mark mark;
+	int r = lxc_handle_open(name, &c, err);
+
+	if (r >= 0)
+		r = ready_to_start(c, name, timeout, err);
+	if (r != 0)
+		return MIN(r, 0);
 	configured = config_item(c, "lxc.log.file");
 	log = lxc_log_path(lxc_handle_path(), name, configured);
 	mark = lxc_log_file_mark(log);
-	pid = proc_fork(err);
-	if (pid < 0)
-		return (int)pid;
-	if (pid == 0)
-		start_child(c, log);
-	r = start_outcome(pid, clock_deadline(timeout), err);
+	r = run_lxc_start(name, log, timeout, err);
 	if (r == -ERR_TIMEOUT)
 		return err_set(err, ERR_TIMEOUT, "it has not come up within %llu s (see %s)",
 			(unsigned long long)(timeout / USEC_PER_SEC), log);
-	if (r != 0)
-		return r < 0 ? r : start_failed(name, log, &mark, err);
-	return 0;
+	return r > 0 ? start_failed(name, log, &mark, err) : r;
 }
 
 static int driver_freeze(const char *name, bool on, struct err *err)

@@ -118,12 +118,6 @@ char *lxc_log_path(const char *lxcpath, const char *name, const char *configured
 	return xasprintf("%s/%s/%s.log", lxcpath, name, name);
 }
 
-void lxc_log_to(const char *path)
-{
-	lxc_log_close();
-	open_log(path);
-}
-
 struct lxc_log_mark lxc_log_file_mark(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -24,8 +24,6 @@ char *lxc_log_since(const struct lxc_log_mark *mark); /* never NULL; the caller'
 /* The log file of a container: lxc.log.file if it says so (may be NULL), else LXC's usual one. The
  * caller's. */
 char *lxc_log_path(const char *lxcpath, const char *name, const char *configured);
-/* In the process that starts it: from now on into that file. */
-void lxc_log_to(const char *path);
 char *lxc_log_file_since(const char *path, const struct lxc_log_mark *mark);
 struct lxc_log_mark lxc_log_file_mark(const char *path);
 

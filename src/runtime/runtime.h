@@ -13,9 +13,10 @@
  *	...
  *	r = runtime_stop("web", 60 * USEC_PER_SEC, true, &err);	// 0: nothing of it runs any more
  *
- * A container under LXC belongs to nobody's service: its monitor is a session of its own in LXC's
- * own control groups (lxc.monitor.NAME), so that neither the end of the worker nor a restart of
- * wherryd by systemd, which kills by control group, takes it along.
+ * A container under LXC belongs to nobody's service: its monitor is lxc-start, run as a program, in
+ * a session of its own in LXC's own control groups (lxc.monitor.NAME), so that neither the end of
+ * the worker, nor `pkill wherry-worker`, nor a restart of wherryd by systemd, which kills by control
+ * group, takes it along.
  */
 #pragma once
 

@@ -64,7 +64,7 @@ counts() { # NODE NAME
 	[ "$(counter_lines "$1" "$2")" -gt "$before" ] && echo yes || echo no
 }
 
-plan 81
+plan 82
 BUILD='' lab_up
 for n in a b; do
 	on $n sh -c 'cat >/usr/local/bin/ctctl && chmod 755 /usr/local/bin/ctctl' <"$ctctl"
@@ -89,6 +89,8 @@ monitor=$(on a sh -c 'ps -o ppid= -p "$(lxc-info -Hpn c1)" | tr -d " "')
 is "$(on a ps -o ppid= -p "$monitor" | tr -d ' ')" 1 "its monitor is nobody's child"
 is "$(on a ps -o sid= -p "$monitor" | tr -d ' ')" "$monitor" "in a session of its own"
 is "$(on a sh -c "cut -d: -f3 /proc/$monitor/cgroup | sort -u")" /lxc.monitor.c1 "in control groups of its own"
+is "$(on a sh -c "cat /proc/$monitor/comm; tr '\\0' ' ' </proc/$monitor/cmdline; echo; readlink /proc/$monitor/exe")" \
+	"$(printf 'lxc-start\n[lxc monitor] /var/lib/lxc c1 \n/usr/bin/lxc-start')" "under LXC's own name, and of its own program"
 is "$(on a sh -c "ls -l /proc/$monitor/fd" | grep -cE 'ctctl|memfd:lxc.log|pipe:' || true)" 0 \
 	"with nothing open that was ours"
 
