@@ -53,7 +53,10 @@ static const struct option_spec history_options[] = {
 
 static const struct option_spec own_options[] = {
 	{"force", 'f', OPTION_FLAG, "force", NULL,
-		"take it, whatever the records say: only if you know that it runs nowhere else"},
+		"take it, whatever the records say: only if you know that it runs nowhere else; "
+		"refused if the other host says that it runs there"},
+	{"even-if-running-there", 0, OPTION_FLAG, "even_if_running_there", NULL,
+		"with --force: also then. It may run twice"},
 	{NULL},
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "daemon/serve.h"
+#include "move/claim.h"
 #include "move/containers.h"
 
 #define ARGV_MAX       256
@@ -15,7 +16,7 @@ static struct {
 	char *ct, *tarball, *template_name, *pool, *bridge, *address, *hwaddr, *name, *term;
 	json_t *argv;
 	uint64_t timeout_ms;
-	bool force, unprivileged, autostart, kill, del;
+	bool force, even_if_running_there, unprivileged, autostart, kill, del;
 } args = {.timeout_ms = UINT64_MAX};
 
 #define CT JSON_STR(__typeof__(args), ct, "ct", JSON_REQUIRED, CT_MAX)
@@ -46,6 +47,13 @@ static const struct json_field stop_fields[] = {
 static const struct json_field force_fields[] = {
 	CT,
 	JSON_BOOL(__typeof__(args), force, "force", 0),
+	JSON_END,
+};
+
+static const struct json_field own_fields[] = {
+	CT,
+	JSON_BOOL(__typeof__(args), force, "force", 0),
+	JSON_BOOL(__typeof__(args), even_if_running_there, "even_if_running_there", 0),
 	JSON_END,
 };
 
@@ -177,7 +185,9 @@ int serve_ct_snapshot(struct serve *s, json_t **ret, struct err *err)
 
 int serve_ct_own(struct serve *s, json_t **ret, struct err *err)
 {
-	int r = serve_args(s, force_fields, &args, err);
+	int r = serve_args(s, own_fields, &args, err);
+	struct claim_opts o = {
+		.force = args.force, .even_if_running_there = args.even_if_running_there};
 
-	return r < 0 ? r : containers_own(&s->move, args.ct, args.force, ret, err);
+	return r < 0 ? r : claim_run(&s->move, args.ct, &o, ret, err);
 }

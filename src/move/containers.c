@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "move/places.h"
-#include "move/takeover.h"
 #include "node/ownership.h"
 #include "node/transfer.h"
 #include "runtime/runtime.h"
@@ -213,6 +212,25 @@ int containers_start(struct move_ctx *m, const char *ct, json_t **ret, struct er
 	return r < 0 ? r : state_result(ct, ret);
 }
 
+/* A send that waits for its operator, or for a peer, is not to start it again: its user has said
+ * so.
+ */
+static int note_stopped(struct move_ctx *m, const char *ct, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &t, err);
+
+	if (r == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (r < 0 || t->phase >= TRANSFER_COMMITTED)
+		return MIN(r, 0);
+	json_object_del(t->facts, "was_running");
+	json_object_del(t->facts, "ran");
+	return transfer_save(m->st, t, err);
+}
+
 int containers_stop(struct move_ctx *m, const char *ct, bool kill, usec_t timeout, json_t **ret,
 	struct err *err)
 {
@@ -223,6 +241,8 @@ int containers_stop(struct move_ctx *m, const char *ct, bool kill, usec_t timeou
 	 */
 	if (r >= 0)
 		r = runtime_stop(ct, timeout || kill ? timeout : m->cfg->stop_timeout, kill, err);
+	if (r >= 0)
+		r = note_stopped(m, ct, err);
 	return r < 0 ? r : state_result(ct, ret);
 }
 
@@ -327,110 +347,5 @@ int containers_exec(struct move_ctx *m, const char *ct, char *const *argv, const
 	/* As a shell says it. */
 	*ret = json_pack("{s:i}", "status",
 		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-	return 0;
-}
-
-/* Whoever takes it by force has decided: the send that gave it away is over, its token dead, and
- * what it left here is swept. */
-static int end_send(struct move_ctx *m, const char *ct, struct err *err)
-{
-	_cleanup_transfer_ struct transfer *t = NULL;
-	int r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &t, err);
-
-	if (r == -ERR_NOT_FOUND) {
-		err_clear(err);
-		return 0;
-	}
-	if (r < 0 || t->phase < TRANSFER_COMMITTED)
-		return r;
-	json_object_del(t->facts, "was_running"); /* it is started by nobody but the operator */
-	json_put_bool(t->facts, "tell_cancel", true);
-	json_put_bool(t->facts, "unswept", true);
-	t->phase = TRANSFER_CANCELLED;
-	return transfer_save(m->st, t, err);
-}
-
-/* It is arriving, and whoever sends it will not finish that: all of it is here, or nothing can be
- * taken. */
-static int take_staged(struct move_ctx *m, const char *ct, struct err *err)
-{
-	struct receiving r = {.m = m, .address = "", .lock = -1};
-	int res = transfer_open_of(m->st, TRANSFER_DESTINATION, ct, &r.t, err);
-
-	if (res >= 0 && r.t->phase < TRANSFER_PREPARED)
-		res = err_set(err, ERR_STATE,
-			"container '%s' has not arrived whole, so there is nothing to take: "
-			"`wherry "
-			"receive cancel %s` removes what has come",
-			ct, ct);
-	if (res >= 0)
-		res = takeover_force(&r, err);
-	receiving_done(&r);
-	return res;
-}
-
-static int take_by_force(struct move_ctx *m, const char *ct, struct err *err)
-{
-	struct own own;
-	int r = own_get(m->st, ct, &own, err);
-
-	if (r >= 0 && own.kind == OWN_STAGED)
-		return take_staged(m, ct, err);
-	if (r >= 0)
-		r = state_begin(m->st, err);
-
-	if (r < 0)
-		return r;
-	r = own_force(m->st, ct, m->who ? m->who : "?", err);
-	if (r >= 0)
-		r = end_send(m, ct, err);
-	if (r >= 0)
-		return state_commit(m->st, err);
-	state_rollback(m->st);
-	return r;
-}
-
-/* A worker that still receives it, over a link that is dead, gives way. */
-static int lock_by_force(struct move_ctx *m, const char *ct, int *ret_lock, struct err *err)
-{
-	usec_t deadline = clock_deadline(20 * USEC_PER_SEC);
-	int r = lock_and_check(m, ct, ret_lock, err);
-
-	while (r == -ERR_BUSY && clock_now() < deadline) {
-		move_lock_interrupt(ct, "receive");
-		clock_sleep(50 * USEC_PER_MSEC);
-		err_clear(err);
-		r = move_lock(m, ct, false, ret_lock, err);
-	}
-	return r;
-}
-
-int containers_own(struct move_ctx *m, const char *ct, bool force, json_t **ret, struct err *err)
-{
-	_cleanup_close_ int lock = -1;
-	struct own own;
-	json_t *o;
-	int r = force ? lock_by_force(m, ct, &lock, err) : move_check_exists(ct, err);
-
-	if (r >= 0 && force)
-		r = take_by_force(m, ct, err);
-	if (r >= 0)
-		r = own_get(m->st, ct, &own, err);
-	if (r < 0)
-		return r;
-	if (force)
-		log_warning(
-			"container '%s': %s took it by force: it belongs to this node now, whoever "
-			"else may run it",
-			ct, m->who ? m->who : "?");
-	o = json_object();
-	json_put_str(o, "name", ct);
-	json_put_str(o, "own", own_kind_name(own.kind));
-	json_put_u64(o, "epoch", own.epoch);
-	json_put_str(o, "peer", own.peer[0] ? own.peer : NULL);
-	json_put_u64(o, "changed", own.changed);
-	if (force) /* wherryd clears up after the send that is ended by it */
-		json_put_bool(o, "forced", true);
-	*ret = o;
 	return 0;
 }

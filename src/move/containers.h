@@ -39,5 +39,3 @@ int containers_snapshot(struct move_ctx *m, const char *ct, const char *name, js
 	struct err *err) _must_use_; /* of all its volumes */
 int containers_snapshot_delete(struct move_ctx *m, const char *ct, const char *name, json_t **ret,
 	struct err *err) _must_use_;
-int containers_own(struct move_ctx *m, const char *ct, bool force, json_t **ret,
-	struct err *err) _must_use_; /* show, or take by force */

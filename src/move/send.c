@@ -10,6 +10,7 @@
 #include "move/handover.h"
 #include "move/reserve.h"
 #include "move/skel.h"
+#include "move/standstill.h"
 #include "move/steps.h"
 
 #define ROUND_ENOUGH                                                                               \
@@ -420,7 +421,9 @@ int send_now(struct move_ctx *m, const char *ct, const struct send_opts *o, json
 	if (o->dry_run)
 		return describe_plan(s, ret, err);
 	json_put_bool(s->t->opts, "now", true);
-	r = reserve_record(s, err);
+	r = standstill_note_first(s, err);
+	if (r >= 0)
+		r = reserve_record(s, err);
 	if (r < 0)
 		return r;
 	return send_continue(s, ret, err);

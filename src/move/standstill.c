@@ -16,9 +16,31 @@ bool standstill_ran(const struct sending *s)
 	return json_get_bool(s->t->facts, "was_running", false);
 }
 
+int standstill_note_first(struct sending *s, struct err *err)
+{
+	enum ct_state state;
+	int r = runtime_state(s->t->ct, &state, NULL, err);
+
+	if (r >= 0)
+		json_put_bool(s->t->facts, "ran", state != CT_STOPPED);
+	return r;
+}
+
+/* A copy is made of what is there now, and its source is not the send's to start. */
+static bool has_died(const struct sending *s, enum ct_state state)
+{
+	if (state != CT_STOPPED || sending_is_clone(s) || !json_get_bool(s->t->facts, "ran", false))
+		return false;
+	move_say(s->m, "container '%s' ran when its send began and is stopped now: it %s", s->t->ct,
+		json_get_bool(s->t->opts, "start", true) ? "will be started on the destination"
+							 : "stays so, because of --no-start");
+	return true;
+}
+
 int standstill_note(struct sending *s, struct err *err)
 {
 	enum ct_state state;
+	bool runs;
 	int r;
 
 	if (json_object_get(s->t->facts, "was_running"))
@@ -27,7 +49,8 @@ int standstill_note(struct sending *s, struct err *err)
 	if (r < 0)
 		return r;
 	/* Starting, rebooting, frozen: all of it is running. */
-	return transfer_fact(s->m->st, s->t, "was_running", json_boolean(state != CT_STOPPED), err);
+	runs = state != CT_STOPPED || has_died(s, state);
+	return transfer_fact(s->m->st, s->t, "was_running", json_boolean(runs), err);
 }
 
 int standstill_begin(struct sending *s, struct err *err)

@@ -9,8 +9,12 @@
 
 /* Ran it when the send wanted to stop it? */
 bool standstill_ran(const struct sending *s);
-/* Notes that, before the stop. A second try does not take a stopped container for one that never
- * ran. */
+/* At the beginning of a one-shot send: how the container is now is how its operator wants it. The
+ * fact "ran" is taken away by `ct stop`, which is his word. */
+int standstill_note_first(struct sending *s, struct err *err) _must_use_;
+/* Before the stop. One that ran when its one-shot send began and has died since (or was stopped by
+ * lxc-stop or from within, which looks the same) is to run there. A second try does not take a
+ * stopped container for one that never ran. */
 int standstill_note(struct sending *s, struct err *err) _must_use_;
 /* Stops it for certain; then its configuration is looked at for the last time. */
 int standstill_begin(struct sending *s, struct err *err) _must_use_;

@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 . ./lib.sh
 
 faults_build
-plan 52
+plan 67
 POOLS=btrfs lab_up
 trust a b
 for n in a b; do
@@ -176,6 +176,55 @@ nothing_left() { ! traces a forgotten | grep wherry >/dev/null; }
 ok "or left" wait_for 60 nothing_left
 ok "and it can be sent again" on a wherry --quiet ct send forgotten b
 
+# --- by force, although the destination answers that it has it
+new theirs
+on a wherry --quiet ct send config theirs b
+on a wherry --quiet ct send rootfs theirs
+on a wherry --quiet ct send state theirs
+like "$(refusal a wherry ct own --force theirs)" "b says 'owner' about container 'theirs': .*here it would run twice. .wherry ct send resolve theirs. .*--even-if-running-there" \
+	"ct own --force is refused if the destination says that it runs there"
+is "$(on a wherry ct own theirs --json | grep -o released) $(running_on theirs)" "released b" "nothing has changed"
+like "$(refusal a wherry ct own --even-if-running-there theirs)" "for --force" "the second switch alone is none"
+ok "with both it is taken" on a wherry --quiet ct own --force --even-if-running-there theirs
+like "$(log_of a)" "container 'theirs' is taken by force: b says 'owner': IT MAY RUN TWICE NOW" "which is logged loudly"
+on b wherry --quiet ct delete --force theirs
+wait_for 60 settled
+on a wherry --quiet ct start theirs
+on a wherry --quiet ct send config theirs b
+on a wherry --quiet ct send rootfs theirs
+fault a 'handover.release.after:hold!'
+on a wherry ct send state theirs >/dev/null 2>&1 </dev/null &
+pid=$!
+wait_for 60 fired
+cut_link on
+fault a nothing:eio
+wait $pid || true
+ok "if it can't be asked, --force is enough" on a wherry --quiet ct own --force theirs
+like "$(log_of a)" "container 'theirs' is taken by force: b can't be asked \(" "which is logged with the reason"
+cut_link off
+ok "nothing of the send is open any more" wait_for 90 settled
+wait_for 60 on b sh -c '! ls -d /var/lib/lxc/theirs'
+
+# --- whoever shoots the workers does not hit containers, and what ran when its send began runs in the end
+new shot
+fault a 'handover.releasing.before:stall'
+on a wherry ct send shot b -q >/dev/null 2>&1 </dev/null &
+wait_for 60 logged a 1 'fault point handover.releasing.before: stall'
+fault a nothing:eio
+init=$(on a lxc-info -Hpn shot)
+on a pkill -KILL wherry-worker
+is "$(on a lxc-info -Hpn shot)" "$init" "pkill wherry-worker leaves the container alone"
+ok "its send goes on by itself" wait_for 90 runs_on shot b
+is "$(counter_holes b shot)" "" "with a counter that has no hole"
+
+new died
+fault a 'handover.prepared:eio!'
+on a wherry ct send died b -q --keep-partial >/dev/null 2>&1 </dev/null || true
+on a lxc-stop -k -n died
+on a wherry ct send died b >"/run/wherry-lab/$LAB/said" 2>&1 </dev/null
+is "$(running_on died)" b "one that died on the way is, too"
+like "$(cat "/run/wherry-lab/$LAB/said")" "container 'died' ran when its send began and is stopped now: it will be started on the destination" "and that is said"
+
 # --- a send that failed and was kept is the operator's
 make_ct a kept --busybox --line 'lxc.start.auto = 1'
 on a wherry --quiet ct start kept
@@ -187,4 +236,6 @@ wait_for 30 runs_on kept a
 like "$(on a wherry ct list)" 'kept +running +default +dir +incremental +failed, kept +b' "after a reboot it runs, and ct list says that the send is kept"
 like "$(status_of kept)" "the send failed .fault point handover.prepared.*, and what has arrived on b is kept: .wherry ct send kept b. goes on with it, .wherry ct send cancel kept. removes it" \
 	"status says why, and what goes on from there"
+ok "it can be stopped meanwhile" on a wherry --quiet ct stop kept
 ok "the same command goes on" on a wherry --quiet ct send kept b
+is "$(running_on kept)$(ct_state b kept)" STOPPED "and delivers it as it was left: stopped"
