@@ -9,6 +9,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: help
 help:
 	@echo 'make [build]      compile into $(BUILD)/'
+	@echo 'make static       compile the one file that runs on OpenVZ nodes (vz6 commands), into build/static/'
 	@echo 'make deps         install what is needed, by name, from tools/packages (root)'
 	@echo 'make check        everything that must hold: builds, style, unit, storage, tree and lab tests (root)'
 	@echo 'make check-vm     tests on virtual machines, with ZFS: the first call builds a kernel module (root)'
@@ -26,6 +27,16 @@ build: $(BUILD)/build.ninja
 
 $(BUILD)/build.ninja:
 	@meson setup $(BUILD) --prefix=$(PREFIX)
+
+# One file for OpenVZ nodes, against musl. The options are those of tools/check.sh.
+STATIC_BUILD ?= build/static
+.PHONY: static
+static: $(STATIC_BUILD)/build.ninja
+	@ninja -C $(STATIC_BUILD)
+	@echo '$(STATIC_BUILD)/src/cli/wherry-vz6'
+
+$(STATIC_BUILD)/build.ninja:
+	@CC=musl-gcc meson setup $(STATIC_BUILD) -Dstatic=true
 
 .PHONY: root
 root:

@@ -103,6 +103,8 @@ builds() {
 	verdict "clang builds without a warning" build-clang configure_and_build build/clang clang -Dwerror=true
 	verdict "clang builds with sanitizers and faults" build-asan configure_and_build build/asan clang \
 		-Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false -Dfaults=true
+	verdict "musl-gcc builds the static binary" build-static configure_and_build build/static musl-gcc \
+		-Dwerror=true -Dstatic=true
 	# The nodes of tests/lab/test_faults.sh run this one.
 	! wanted lab || verdict "gcc builds with faults" build-faults configure_and_build build/faults gcc \
 		-Dwerror=true -Dfaults=true

@@ -23,22 +23,106 @@ bool beneath_path_ok(const char *path)
 	}
 }
 
+/*
+ * The same without openat2 (before Linux 5.6): one component after another, none of them a symlink,
+ * all on one file system. A second mount of the same file system is not noticed. O_PATH, which
+ * came with 2.6.39 and is silently something else before, is not used: what cannot be opened
+ * without doing something (a pipe, a device, a link) is ENXIO then, see beneath_stat.
+ */
+
+static bool same_fs(int fd, dev_t dev)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_dev == dev)
+		return true;
+	errno = EXDEV;
+	return false;
+}
+
+/* A link in the way is ELOOP, not whatever this kernel makes of it. */
+static int link_errno(int dirfd, const char *name, int errnum)
+{
+	struct stat st;
+
+	if (errnum == ENOTDIR && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISLNK(st.st_mode))
+		return ELOOP;
+	return errnum;
+}
+
+static int open_name(int dirfd, const char *name, int flags, mode_t mode)
+{
+	struct stat st;
+	int fd;
+
+	if (flags & O_PATH) {
+		flags &= ~O_PATH;
+		if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return -1;
+		if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !(flags & O_DIRECTORY)) {
+			errno = ENXIO;
+			return -1;
+		}
+		flags |= O_RDONLY | O_NONBLOCK | O_NOCTTY;
+	}
+	fd = openat(dirfd, name, flags, mode);
+	if (fd < 0)
+		errno = link_errno(dirfd, name, errno);
+	return fd;
+}
+
+static int open_stepwise(int dirfd, const char *path, int flags, mode_t mode, unsigned bflags)
+{
+	_cleanup_close_ int held = -1;
+	struct stat st;
+	char name[NAME_MAX + 1];
+
+	if (fstatat(dirfd, ".", &st, 0) < 0)
+		return -1;
+	for (;;) {
+		size_t n = strcspn(path, "/");
+		bool last = !path[n];
+		int fd;
+
+		memcpy(name, path, n);
+		name[n] = '\0';
+		fd = open_name(dirfd, name,
+			last ? flags | O_CLOEXEC | O_NOFOLLOW
+			     : O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
+			mode);
+		if (fd < 0)
+			return -1;
+		if (held >= 0)
+			close(held);
+		dirfd = held = fd;
+		if (!(bflags & BENEATH_XDEV) && !same_fs(fd, st.st_dev))
+			return -1;
+		if (last)
+			return TAKE_FD(held);
+		path += n + 1;
+	}
+}
+
 static int open_part(int dirfd, const char *path, int flags, mode_t mode, unsigned bflags)
 {
+	static bool lacking; /* it is asked for once; threads may ask twice */
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
-		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode & 07777 : 0,
+		.mode = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? mode & 07777 : 0,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
 			   (bflags & BENEATH_XDEV ? 0 : RESOLVE_NO_XDEV),
 	};
 
-	for (int tries = 0;; tries++) {
+	for (int tries = 0; !lacking; tries++) {
 		int fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 
 		/* EAGAIN: a rename raced with the check; EINTR: of a slow file system. */
-		if (fd >= 0 || (errno != EINTR && (errno != EAGAIN || tries == 100)))
+		lacking = fd < 0 && errno == ENOSYS;
+		if (!lacking && (fd >= 0 || (errno != EINTR && (errno != EAGAIN || tries == 100))))
 			return fd;
 	}
+	return open_stepwise(dirfd, path, flags, mode, bflags);
 }
 
 int beneath_open_raw(int dirfd, const char *path, int flags, mode_t mode, unsigned bflags)
@@ -103,6 +187,24 @@ int beneath_parent(int dirfd, const char *path, const char **ret_name, struct er
 	if (fd >= 0)
 		*ret_name = slash ? slash + 1 : path;
 	return fd;
+}
+
+int beneath_stat(int dirfd, const char *path, struct stat *ret)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *folder = slash ? xstrndup(path, (size_t)(slash - path)) : NULL;
+	_cleanup_close_ int held = -1;
+
+	if (!beneath_path_ok(path)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (slash) {
+		held = beneath_open_raw(dirfd, folder, O_PATH | O_DIRECTORY, 0, 0);
+		if (held < 0)
+			return -1;
+	}
+	return fstatat(slash ? held : dirfd, slash ? slash + 1 : path, ret, AT_SYMLINK_NOFOLLOW);
 }
 
 int beneath_mkdirs(int dirfd, const char *path, mode_t mode, struct err *err)

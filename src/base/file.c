@@ -4,12 +4,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/kernel.h"
 
 static int read_all(
 	int fd, const char *name, size_t max, char **ret_buf, size_t *ret_len, struct err *err)
@@ -98,7 +98,7 @@ static char *temporary_name(const char *folder, const char *path)
 	const char *slash = strrchr(path, '/');
 	unsigned long long id = 0;
 
-	if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+	if (kernel_random(&id, sizeof(id)) < 0)
 		id = clock_wall_nsec();
 	return xasprintf("%s/.%.200s.%016llx", folder, slash ? slash + 1 : path, id);
 }
@@ -180,7 +180,9 @@ int file_remove(const char *path, struct err *err)
 
 bool file_exists(const char *path)
 {
-	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	struct stat st;
+
+	return lstat(path, &st) == 0;
 }
 
 /* Somebody may have removed the file between our open and our lock: then the lock is of nothing. */

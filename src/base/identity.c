@@ -1,12 +1,14 @@
 #include "base/identity.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/kernel.h"
 #include "base/str.h"
 
 char *identity_of(pid_t pid)
@@ -23,7 +25,8 @@ char *identity_of(pid_t pid)
 	return strv_len(fields) > 19 ? xasprintf("%d %s", (int)pid, fields[19]) : NULL;
 }
 
-/* The descriptor holds on to whoever has the number now; then it is looked at who that is. */
+/* The descriptor holds on to whoever has the number now; then it is looked at who that is. (Before
+ * Linux 5.3 there is none, and a moment in between.) */
 void identity_signal(const char *identity, int sig)
 {
 	_cleanup_close_ int pidfd = -1;
@@ -32,8 +35,10 @@ void identity_signal(const char *identity, int sig)
 
 	if (pid <= 1 || pid > INT_MAX)
 		return;
-	pidfd = pidfd_open((pid_t)pid, 0);
-	now = pidfd < 0 ? NULL : identity_of((pid_t)pid);
+	pidfd = kernel_pidfd((pid_t)pid);
+	if (pidfd < 0 && errno != ENOSYS)
+		return;
+	now = identity_of((pid_t)pid);
 	if (str_eq(now, identity))
-		(void)pidfd_send_signal(pidfd, sig, NULL, 0);
+		(void)(pidfd < 0 ? kill((pid_t)pid, sig) : kernel_pidfd_signal(pidfd, sig));
 }

@@ -2,13 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,9 +13,11 @@
 #include "base/alloc.h"
 #include "base/cancel.h"
 #include "base/fd.h"
+#include "base/kernel.h"
 #include "base/str.h"
 
 #define GRACE	    (3 * USEC_PER_SEC)
+#define ASK_EVERY   (20 * USEC_PER_MSEC) /* where there are no pidfds */
 #define STDERR_MAX  (256 * 1024) /* of a child's stderr; further writes fail, the child goes on */
 #define FD_STATUS   4		 /* in the child, until exec */
 
@@ -106,7 +105,7 @@ static void place_fds(int fds[5])
 		else if (dup2(fds[i], i) < 0)
 			give_up("pass descriptors");
 	}
-	if (close_range(FD_STATUS + 1, ~0U, 0) < 0)
+	if (kernel_close_from(FD_STATUS + 1) < 0)
 		give_up("close descriptors");
 }
 
@@ -178,12 +177,9 @@ static pid_t fork_quietly(void)
  * no memory. */
 static int make_stderr(struct err *err)
 {
-	_cleanup_close_ int fd = memfd_create("stderr", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = kernel_scratch("stderr", STDERR_MAX);
 
-	if (fd < 0 || ftruncate(fd, STDERR_MAX) < 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) < 0)
-		return err_errno(err, "make a buffer for stderr");
-	return TAKE_FD(fd);
+	return fd >= 0 ? fd : err_errno(err, "make a buffer for stderr");
 }
 
 static int open_null(struct err *err)
@@ -256,18 +252,21 @@ static int start(struct proc *p, struct plan *plan, int status_fd[2], struct err
 {
 	_cleanup_free_ char *title = title_of(p);
 	pid_t pid = fork_quietly();
-	int r;
+	int r, errnum;
 
 	if (pid < 0)
 		return err_errno(err, "%s: fork", title);
 	if (pid == 0)
 		become(plan, p->argv);
 	p->pid = pid;
-	p->pidfd = pidfd_open(pid, 0);
+	p->pidfd = kernel_pidfd(pid);
+	errnum = errno;
 	close(TAKE_FD(status_fd[1]));
 	r = read_failure(p, status_fd[0], err);
-	if (r >= 0 && p->pidfd < 0)
+	if (r >= 0 && p->pidfd < 0 && errnum != ENOSYS) {
+		errno = errnum;
 		r = err_errno(err, "%s: pidfd_open", title);
+	}
 	if (r < 0) {
 		kill(p->pid, SIGKILL);
 		reap(p, NULL);
@@ -306,14 +305,28 @@ int proc_spawn(struct proc *p, struct err *err)
 	return r;
 }
 
+/* Asked where there is no descriptor that says so. */
+static bool has_ended(const struct proc *p)
+{
+	siginfo_t info = {0};
+
+	return p->pidfd < 0 &&
+	       (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+		       info.si_pid == p->pid);
+}
+
 /* 0 once the child has ended, -ERR_CANCELLED, -ERR_TIMEOUT. */
 static int await(struct proc *p, bool cancellable, usec_t deadline, struct err *err)
 {
 	for (;;) {
 		struct pollfd pfd[2] = {{.fd = p->pidfd, .events = POLLIN},
 			{.fd = cancellable ? cancel_fd() : -1, .events = POLLIN}};
-		int r = poll(pfd, 2, clock_poll_ms(deadline));
+		usec_t until = p->pidfd < 0 ? MIN(deadline, clock_deadline(ASK_EVERY)) : deadline;
+		int r;
 
+		if (has_ended(p))
+			return 0;
+		r = poll(pfd, 2, clock_poll_ms(until));
 		if (r < 0 && errno != EINTR)
 			return err_errno(err, "poll");
 		if (r > 0 && pfd[0].revents)
@@ -400,7 +413,9 @@ int proc_wait(struct proc *p, usec_t deadline, int *ret_status, struct err *err)
 void proc_kill(struct proc *p, int sig)
 {
 	if (p->pid > 0 && p->pidfd >= 0)
-		(void)pidfd_send_signal(p->pidfd, sig, NULL, 0);
+		(void)kernel_pidfd_signal(p->pidfd, sig);
+	else if (p->pid > 0) /* nobody has waited for it: its number is still its own */
+		(void)kill(p->pid, sig);
 }
 
 static void close_one(int *fd)

@@ -7,10 +7,10 @@
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 
 #include "base/alloc.h"
 #include "base/cancel.h"
+#include "base/kernel.h"
 #include "base/str.h"
 
 /*
@@ -154,7 +154,7 @@ static int lift(const struct removal *rm, const char *name)
 	unsigned long long id;
 	char fresh[64];
 
-	if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+	if (kernel_random(&id, sizeof(id)) < 0)
 		return -1;
 	snprintf(fresh, sizeof(fresh), ".removing-%016llx", id);
 	if (renameat(here(rm), name, top, fresh) == 0)
@@ -291,13 +291,15 @@ static int check_no_mounts(int fd, struct err *err)
 
 static int remove_tree(struct removal *rm, const char *name, struct err *err)
 {
-	_cleanup_close_ int fd = beneath_open_raw(rm->top_fd, name, O_PATH, 0, 0);
+	_cleanup_close_ int fd = -1;
 	struct stat above, st;
-	int r;
+	int r = fstatat(rm->top_fd, name, &st, AT_SYMLINK_NOFOLLOW);
 
-	if (fd < 0 && errno == ENOENT)
+	if (r < 0 && errno == ENOENT)
 		return 0;
-	if (fd < 0 || fstat(rm->top_fd, &above) < 0 || fstat(fd, &st) < 0)
+	if (r >= 0 && S_ISDIR(st.st_mode))
+		r = fd = beneath_open_raw(rm->top_fd, name, O_PATH | O_DIRECTORY, 0, 0);
+	if (r < 0 || fstatat(rm->top_fd, ".", &above, 0) < 0)
 		return failed(rm, name, err);
 	rm->dev = above.st_dev;
 	if (S_ISDIR(st.st_mode)) {

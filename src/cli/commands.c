@@ -2,8 +2,6 @@
 
 #include <stddef.h>
 
-#include "cli/output.h"
-
 const struct command *const command_tables[] = {cmd_ct, cmd_archive, cmd_send, cmd_migrate, cmd_key,
 	cmd_receive, cmd_pool, cmd_job, cmd_vz6, cmd_vzmigrate, cmd_node, NULL};
 
@@ -23,13 +21,3 @@ const struct group command_groups[] = {
 	{"vz6", "containers of OpenVZ: what becomes of them"},
 	{NULL, NULL},
 };
-
-void command_show(struct cli *cli, const struct command *c, const json_t *result)
-{
-	if (cli->json)
-		output_json_result(cli, result);
-	else if (c->show)
-		c->show(cli, result);
-	else if (!cli->quiet)
-		output_record(cli, result);
-}

@@ -1,6 +1,5 @@
 #include "cli/output.h"
 
-#include <libsmartcols.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +8,8 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "cli/commands.h"
+#include "cli/table.h"
 #include "link/local.h"
 
 enum look { LOOK_PLAIN, LOOK_SIZE, LOOK_RATE, LOOK_TIME, LOOK_MSEC, LOOK_NUMBER };
@@ -121,18 +122,6 @@ static bool is_number(const char *field)
 	return look != LOOK_PLAIN && look != LOOK_TIME;
 }
 
-static void fill_row(struct libscols_table *table, const json_t *row, char *const *fields, size_t n)
-{
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-
-	for (size_t i = 0; line && i < n; i++) {
-		_cleanup_free_ char *text = output_value(
-			fields[i], json_object_get(row, fields[i]));
-
-		scols_line_set_data(line, i, text);
-	}
-}
-
 /* Which of the columns there are, without "?". */
 static char **fields_of(const json_t *rows, const char *const *columns)
 {
@@ -152,26 +141,30 @@ static char **fields_of(const json_t *rows, const char *const *columns)
 void output_table(struct cli *cli, const json_t *rows, const char *const *columns)
 {
 	_cleanup_strv_ char **fields = fields_of(rows, columns);
-	struct libscols_table *table;
-	size_t i, n = strv_len(fields);
+	struct table *t;
+	size_t i;
 	json_t *row;
 
 	if (json_array_size(rows) == 0)
 		return;
-	table = scols_new_table();
-	if (!table)
-		abort();
-	for (i = 0; i < n; i++) {
-		_cleanup_free_ char *title = heading(fields[i]);
+	t = table_new();
+	for (char **f = fields; f && *f; f++) {
+		_cleanup_free_ char *title = heading(*f);
 
-		scols_table_new_column(table, title, 0, is_number(fields[i]) ? SCOLS_FL_RIGHT : 0);
+		table_column(t, title, is_number(*f));
 	}
-	scols_table_enable_noheadings(table, 0);
-	json_array_foreach(rows, i, row) fill_row(table, row, fields, n);
-	if (!cli->terminal) /* nothing is cut off for a program */
-		scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
-	scols_print_table(table);
-	scols_unref_table(table);
+	json_array_foreach(rows, i, row)
+	{
+		table_row(t);
+		for (size_t k = 0; fields && fields[k]; k++) {
+			_cleanup_free_ char *text = output_value(
+				fields[k], json_object_get(row, fields[k]));
+
+			table_cell(t, k, text);
+		}
+	}
+	table_print(t, cli->terminal);
+	table_free(t);
 }
 
 static char *label(const char *field)
@@ -312,4 +305,14 @@ void output_error(struct cli *cli, const struct err *e)
 		output_json_line(cli, "error", local_error_json(e));
 	fflush(stdout);
 	fprintf(stderr, "%s: %s\n", cli->program, e->text);
+}
+
+void command_show(struct cli *cli, const struct command *c, const json_t *result)
+{
+	if (cli->json)
+		output_json_result(cli, result);
+	else if (c->show)
+		c->show(cli, result);
+	else if (!cli->quiet)
+		output_record(cli, result);
 }

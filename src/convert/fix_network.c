@@ -108,13 +108,11 @@ int fix_resolver(
 	struct fix *f, const struct guest *g, const struct fixup_options *o, struct err *err)
 {
 	_cleanup_(str_done) struct str out = STR_INIT;
-	_cleanup_close_ int fd = -1;
 	struct stat st;
 
 	if (!o->nameservers || !o->nameservers[0])
 		return 0;
-	fd = beneath_open_raw(f->root, "etc/resolv.conf", O_PATH, 0, 0);
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode))
+	if (beneath_stat(f->root, "etc/resolv.conf", &st) == 0 && S_ISLNK(st.st_mode))
 		return err_set(err, ERR_STATE,
 			"it is a link, which a program inside writes by itself: name servers are "
 			"left to that");

@@ -5,12 +5,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fault.h"
+#include "base/kernel.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "link/lines.h"
@@ -369,7 +369,7 @@ void verb_serve_waited(struct verb *v)
 	if (v->waiter <= 0)
 		return;
 	close(v->waiter_end);
-	p.fd = pidfd_open(v->waiter, 0);
+	p.fd = kernel_pidfd(v->waiter);
 	if (p.fd < 0 || poll(&p, 1, WAITER_END) != 1)
 		(void)kill(v->waiter, SIGKILL);
 	while (waitpid(v->waiter, NULL, 0) < 0 && errno == EINTR)

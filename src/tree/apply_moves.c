@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/beneath.h"
 #include "base/file.h"
+#include "base/kernel.h"
 #include "base/str.h"
 
 static char *marker_path(const char *state_dir)
@@ -182,8 +183,7 @@ static int move_in(struct apply *a, const struct op *op, struct err *err)
 	dir = beneath_parent(a->rootfd, op->path, &last, err);
 	if (dir < 0)
 		return dir;
-	for (int tries = 0; renameat2(a->orphans, number, dir, last, RENAME_NOREPLACE) < 0;
-		tries++) {
+	for (int tries = 0; kernel_rename_new(a->orphans, number, dir, last) < 0; tries++) {
 		if (tries == 2)
 			return err_errno(err, "move to %s", op->path);
 		if (errno == EEXIST) {

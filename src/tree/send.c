@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "tree/facts.h"
 #include "tree/sender.h"
@@ -371,7 +371,7 @@ static int start(struct sender *s, struct err *err)
 		s->ix.pending = 0;
 	}
 	moves_init(&s->moves, &s->ix);
-	if (getrandom(&s->session, sizeof(s->session), 0) != (ssize_t)sizeof(s->session))
+	if (kernel_random(&s->session, sizeof(s->session)) < 0)
 		s->session = clock_wall_nsec();
 	s->last_inode = s->session;
 	r = settle(s, err);

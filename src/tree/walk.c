@@ -5,16 +5,14 @@
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/beneath.h"
+#include "base/kernel.h"
 #include "base/str.h"
 #include "tree/digest.h"
 
@@ -194,19 +192,8 @@ char *walk_path(const struct walk *w, const char *name)
 
 int walk_private_root(int rootfd, struct err *err)
 {
-	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
-			    MOUNT_ATTR_NOATIME,
-		.attr_clr = MOUNT_ATTR__ATIME,
-	};
-	int fd = (int)syscall(
-		SYS_open_tree, rootfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	int opened = -1;
+	int opened = kernel_private_mount(rootfd);
 
-	if (fd >= 0 && syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0)
-		opened = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
 	if (opened < 0)
 		opened = fcntl(rootfd, F_DUPFD_CLOEXEC, 3);
 	return opened >= 0 ? opened : err_errno(err, "duplicate the root's descriptor");

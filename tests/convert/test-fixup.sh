@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR source=../fs.sh disable=SC2016
 . "$(dirname "$(readlink -f "$0")")/../fs.sh"
 plan 74
-wherry=$BUILD/src/cli/wherry
+wherry=${WHERRY:-$BUILD/src/cli/wherry}
 unset WHERRY_RUN_DIR
 
 fixup() {

@@ -4,7 +4,7 @@
 . "$(dirname "$(readlink -f "$0")")/../fs.sh"
 plan 60
 here=$(dirname "$(readlink -f "$0")")
-wherry=$BUILD/src/cli/wherry
+wherry=${WHERRY:-$BUILD/src/cli/wherry}
 
 # image BUNDLE FILE [OPTION...]
 image() {

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/beneath.h"
 
@@ -96,8 +97,13 @@ static void test_open(void **state)
 	assert_true(fstat(fd, &a) == 0 && (a.st_mode & 07777) == 0600);
 	close(fd);
 	/* The link itself can be held, to read or remove it. */
-	fd = beneath_open(p->fd, "leak", O_PATH, 0, &err);
-	assert_ok(fd, &err);
+	assert_int_equal(beneath_stat(p->fd, "leak", &a), 0);
+	assert_true(S_ISLNK(a.st_mode));
+	fd = beneath_open_raw(p->fd, "leak", O_PATH, 0, 0);
+	if (fd < 0) { /* a kernel without openat2 */
+		assert_int_equal(errno, ENXIO);
+		return;
+	}
 	assert_true(fstat(fd, &a) == 0 && S_ISLNK(a.st_mode));
 	close(fd);
 }
@@ -230,8 +236,15 @@ static void *swap(void *arg)
 {
 	struct race *r = arg;
 
-	while (!r->stop)
-		renameat2(r->fd, "swap", r->fd, "up", RENAME_EXCHANGE);
+	while (!r->stop) {
+		if (syscall(SYS_renameat2, r->fd, "swap", r->fd, "up", RENAME_EXCHANGE) == 0 ||
+			errno != ENOSYS)
+			continue;
+		renameat(r->fd, "swap", r->fd, "kept");
+		renameat(r->fd, "up", r->fd, "swap");
+		renameat(r->fd, "swap", r->fd, "up");
+		renameat(r->fd, "kept", r->fd, "swap");
+	}
 	return NULL;
 }
 
@@ -251,8 +264,9 @@ static void test_symlink_race(void **state)
 		char buf[8] = "";
 
 		if (fd < 0) {
-			assert_true(errno == ELOOP || errno == ENOTDIR || errno == EAGAIN);
-			refused++;
+			assert_true(errno == ELOOP || errno == ENOTDIR || errno == EAGAIN ||
+				    errno == ENOENT);
+			refused += errno != ENOENT;
 			continue;
 		}
 		opened++;
