@@ -9,15 +9,20 @@
 #include "base/alloc.h"
 #include "base/boot.h"
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "tree/apply.h"
 #include "tree/kept.h"
 #include "tree/ops.h"
 
-#define BUF_SIZE     (4u << 20)
-#define ACK_EVERY    (2u << 20)
-#define SYNC_EVERY   (128u << 20)
+#define BUF_SIZE  (4u << 20)
+#define ACK_EVERY (2u << 20)
+/* What comes again after a power cut: twice this, or where the stream is faster than the disk
+ * syncs, the other. Between two there is a pause, so many times as long as the last took. */
+#define SYNC_EVERY   (8u << 20)
+#define SYNC_LATEST  (128u << 20)
+#define SYNC_PAUSE   4
 #define RESUME_MAGIC UINT64_C(0x65727573652d7877)
 
 /* What survives of a pass: how far it was applied, and how far it was on disk. */
@@ -44,6 +49,7 @@ struct receiver {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	uint64_t want, synced; /* offsets */
+	usec_t sync_ended, sync_took;
 	int sync_errno;
 };
 
@@ -103,9 +109,13 @@ static void note_applied(struct receiver *rc, uint64_t offset)
 
 static int sync_tree(struct receiver *rc, uint64_t offset)
 {
+	usec_t begun = clock_now();
+
 	if (syncfs(rc->a->rootfd) < 0)
 		return -1;
 	pthread_mutex_lock(&rc->lock);
+	rc->sync_ended = clock_now();
+	rc->sync_took = rc->sync_ended - begun;
 	rc->synced = offset;
 	rc->resume.synced = offset;
 	write_resume(rc, true);
@@ -155,6 +165,16 @@ static uint64_t offset_of(const struct receiver *rc)
 	return rc->s->n_read - (rc->len - rc->pos);
 }
 
+/* Often enough that little is lost, and so seldom that what comes has most of the disk's time. */
+static bool sync_is_due(const struct receiver *rc, uint64_t offset)
+{
+	uint64_t since = offset - rc->sync_asked;
+
+	if (since < SYNC_EVERY || rc->want > rc->synced)
+		return since >= SYNC_LATEST;
+	return since >= SYNC_LATEST || clock_now() - rc->sync_ended >= SYNC_PAUSE * rc->sync_took;
+}
+
 static int acknowledge(struct receiver *rc, bool always, struct err *err)
 {
 	uint64_t offset = offset_of(rc), synced;
@@ -169,7 +189,7 @@ static int acknowledge(struct receiver *rc, bool always, struct err *err)
 	pthread_mutex_lock(&rc->lock);
 	synced = rc->synced;
 	sync_errno = rc->sync_errno;
-	if (offset - rc->sync_asked >= SYNC_EVERY) {
+	if (sync_is_due(rc, offset)) {
 		rc->sync_asked = rc->want = offset;
 		pthread_cond_signal(&rc->wake);
 	}
