@@ -163,6 +163,15 @@ static int resolve(struct sending *s, struct view *v, struct err *err)
 	return look(s, v, err);
 }
 
+/* Whoever runs it from a script must not take "asked" for "decided". */
+static int undecided(const struct sending *s, const struct view *v, struct err *err)
+{
+	_cleanup_free_ char *text = advice(s, v);
+
+	return err_set(
+		err, ERR_UNKNOWN, "nothing is decided about container '%s': %s", s->t->ct, text);
+}
+
 int send_resolve(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
 	struct err *err)
 {
@@ -172,6 +181,8 @@ int send_resolve(struct move_ctx *m, const char *ct, const struct send_opts *o, 
 
 	if (r >= 0)
 		r = resolve(s, &v, err);
+	if (r >= 0 && sending_in_doubt(s, &v.own))
+		r = undecided(s, &v, err);
 	if (r >= 0)
 		*ret = describe(s, &v);
 	json_decref(v.answer);

@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 . ./lib.sh
 
 faults_build
-plan 67
+plan 68
 POOLS=btrfs lab_up
 trust a b
 for n in a b; do
@@ -104,7 +104,10 @@ text=$(status_of lost)
 like "$text" "Phase: committed .*Own: released .*Peer error: .*b.*Next: .wherry ct send resolve lost." "status: what is known here, and that b can't be asked"
 like "$text" "The container stays down here. wherryd keeps asking. If b is destroyed and will never run again, .*own --force lost.: were it running there after all, it would run twice" \
 	"and the choices, with their price"
-is "$(on a wherry ct send resolve lost | tr '\n' ' ')" "$text" "resolve can do no more than that"
+on a wherry ct send resolve lost >"/run/wherry-lab/$LAB/said" 2>&1 && status=0 || status=$?
+is "$status" 17 "resolve can do no more than that, and its status says so"
+like "$(cat "/run/wherry-lab/$LAB/said")" "nothing is decided about container 'lost': .*The container stays down here. wherryd keeps asking. If b is destroyed" \
+	"... with the choices"
 is "$(running_on lost)" "" "and starts nothing"
 like "$(refusal a wherry ct send cancel lost)" "was handed over to b, that can't be cancelled any more" "cancel is refused"
 like "$(refusal a wherry ct send cleanup lost)" "lost" "cleanup is refused"
@@ -162,7 +165,7 @@ is "$(running_on forgotten)" "" "it runs nowhere"
 text=$(status_of forgotten)
 like "$text" "Peer state: none .*b has no record of this send .*Look there with .wherry ct show forgotten.. Only if it does not run there, take it back here with .wherry ct own --force forgotten." \
 	"status: b knows nothing, what to look at, and what decides"
-is "$(on a wherry ct send resolve forgotten | tr '\n' ' ')" "$text" "resolve does not decide that"
+like "$(refusal a wherry ct send resolve forgotten)" "nothing is decided about container 'forgotten': b has no record of this send" "resolve does not decide that"
 is "$(running_on forgotten)" "" "and starts nothing"
 like "$(refusal a wherry ct start forgotten)" "forgotten" "start is refused"
 wait_for 60 logged a 1 "forgotten.*that doesn't decide who may run it"
