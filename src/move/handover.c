@@ -90,12 +90,14 @@ static int read_back(struct handover *x, struct err *err, int r)
 	return r;
 }
 
-/* Undone when the hand-over has come to its end, whichever. */
+/* Nobody can call it off, and a full disk may not either. Undone when the hand-over has come to its
+ * end, whichever. */
 static void shield(struct handover *x)
 {
 	if (!x->shielded)
 		cancel_shield();
 	x->shielded = true;
+	state_vital(x->s->m->st, true);
 }
 
 static int do_release(struct handover *x, struct err *err)
@@ -329,6 +331,7 @@ int handover_run(struct sending *s, usec_t patience, bool give_up, enum handover
 	r = loop(&x, ret, err);
 	if (x.shielded)
 		cancel_unshield();
+	state_vital(s->m->st, false);
 	sending_phase_end(s);
 	dialogue_drop(&x.d);
 	/* What went wrong first is the story; a failure of the way back is worse and wins. */

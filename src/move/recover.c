@@ -15,6 +15,7 @@
 #include "move/reserve.h"
 #include "move/standstill.h"
 #include "move/takeover.h"
+#include "node/room.h"
 #include "runtime/runtime.h"
 
 #define RECOVERIES_MAX 8
@@ -338,6 +339,7 @@ int recover_all(struct move_ctx *m, json_t **ret, struct err *err)
 	int r;
 
 	begin(&x, m);
+	room_keep();
 	r = each(&x, false, recover_one, err);
 	if (r >= 0)
 		r = promise_settle_all(m, note_promise, &x, &owed, err);

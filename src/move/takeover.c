@@ -393,7 +393,9 @@ int takeover_finish(struct receiving *r, bool *ret_refused, struct err *err)
 	int res;
 
 	cancel_shield();
+	state_vital(r->m->st, true);
 	res = finish(r, err);
+	state_vital(r->m->st, false);
 	cancel_unshield();
 	*ret_refused = r->t->phase == TRANSFER_REFUSED;
 	return res < 0 ? unsettled(err) : 0;
@@ -443,6 +445,7 @@ static int serve_message(struct receiving *r, const json_t *line, bool start_wor
 		true, r->t->phase, r->t->epoch, kind, json_get_u64(commit, "epoch", UINT64_MAX))) {
 	case ANSWER_PREPARE: return prepare(r, json_object_get(line, "prepare"), ret, err);
 	case ANSWER_TAKE:
+		state_vital(r->m->st, true);
 		res = write_owner(r, start_word && json_get_bool(commit, "start", start_word), err);
 		if (res < 0)
 			return unsettled(err);

@@ -12,6 +12,7 @@
 #include "base/dirs.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "node/room.h"
 #include "node/state_sql.h"
 
 #define APPLICATION_ID	   0x57687279 /* "Whry" in the file's header */
@@ -269,6 +270,8 @@ int state_begin(struct state *s, struct err *err)
 
 	if (s->in_tx)
 		return err_set(err, ERR_INTERNAL, "a transaction inside a transaction");
+	if (s->vital && room_is_short())
+		(void)room_use();
 	r = run(s, "begin", "BEGIN IMMEDIATE", err);
 	s->in_tx = r >= 0;
 	return r;
@@ -289,7 +292,11 @@ static int commit(struct state *s, struct err *err)
 
 	if (r >= 0)
 		r = fault_point("state.commit.before", err);
-	return r < 0 ? r : run(s, "commit", "COMMIT", err);
+	if (r >= 0)
+		r = run(s, "commit", "COMMIT", err);
+	if (r == -ERR_NO_SPACE && s->vital) /* for the next try */
+		(void)room_use();
+	return r;
 }
 
 int state_commit(struct state *s, struct err *err)
@@ -333,6 +340,11 @@ int state_leave(struct state *s, int entered, int r, struct err *err)
 	}
 	committed = state_commit(s, err);
 	return committed < 0 ? committed : r;
+}
+
+void state_vital(struct state *s, bool vital)
+{
+	s->vital = vital;
 }
 
 const char *state_node_id(struct state *s)

@@ -37,6 +37,9 @@ void state_closep(struct state **s);
 int state_begin(struct state *s, struct err *err) _must_use_;
 int state_commit(struct state *s, struct err *err) _must_use_; /* rolls back when it fails */
 void state_rollback(struct state *s);
+/* What is written from here on (or no longer) decides who may run a container that is down: on a
+ * full disk it may use the room that is kept for it (room.h). */
+void state_vital(struct state *s, bool vital);
 /* This node's own id, 40 hex digits, random, made once with the database. The handle's. */
 const char *state_node_id(struct state *s);
 /* 40 hex digits from the kernel's random source. */

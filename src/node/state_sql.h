@@ -30,6 +30,7 @@ struct sqlite3;
 struct state {
 	struct sqlite3 *db;
 	bool in_tx; /* between state_begin and its end */
+	bool vital;
 	char node_id[41];
 };
 

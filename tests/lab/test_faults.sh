@@ -29,7 +29,7 @@ cases=(
 	"undo source kill handover.takeback#1"
 	"undo destination kill receiving.promise.after#1"
 )
-plan $((${#cases[@]} + 28))
+plan $((${#cases[@]} + 39))
 cleanup matrix_down
 matrix_up
 for case in "${cases[@]}"; do
@@ -124,6 +124,52 @@ on "$here" rm /var/lib/wherry/full
 ok "... and is ours again when there is room" wait_for 60 recorded
 step "$here" cancel $MATRIX_CT
 ok "... then the send can be cancelled" wait_settled 30 move "$here" "$there"
+
+# Where the disk had room for it, a MiB is kept for that: nothing waits for anybody then, neither the way back...
+daemon "$there" stop
+on "$there" sh -c 'cp -a /var/lib/wherry /run/kept && mount -t tmpfs -o size=40m,mode=711 none /var/lib/wherry &&
+	cp -a /run/kept/. /var/lib/wherry'
+daemon "$there" start
+daemon "$here" stop
+on "$here" mount -o remount,size=40m /var/lib/wherry
+daemon "$here" start
+for n in a b; do ok "room is kept on $n" wait_for 20 on $n test -s /var/lib/wherry/room; done
+fill_disk() { # NODE
+	on "$1" sh -c 'dd if=/dev/zero of=/var/lib/wherry/full bs=1k 2>/dev/null; [ -s /var/lib/wherry/full ]'
+}
+step "$here" config $MATRIX_CT "$there"
+step "$here" rootfs $MATRIX_CT
+faults "$there" 'takeover.started:eio,takeover.stopped:hold!'
+on "$here" wherry ct send state $MATRIX_CT >"$WATCH/said" 2>&1 </dev/null &
+pid=$!
+wait_for 30 fired "$there"
+fill_disk "$here"
+release "$there"
+wait $pid && status=0 || status=$?
+is "$status" 18 "given back to a full disk: the send says that it did not come up there"
+ok "... it runs" runs_on "$here" $MATRIX_CT
+ok "... and that is written" recorded
+is "$(on "$here" ls /var/lib/wherry | grep -c room || true)" 0 "... where room was kept for it"
+ok "... as the log says" on "$here" grep -q 'is full: the MiB kept there' /var/log/wherryd.log
+on "$here" rm /var/lib/wherry/full
+ok "... nothing is left" wait_settled 60 move "$here" "$there"
+
+# ... nor the commit.
+step "$here" config $MATRIX_CT "$there"
+step "$here" rootfs $MATRIX_CT
+faults "$there" 'takeover.owner.before:hold!'
+on "$here" wherry ct send state $MATRIX_CT >"$WATCH/said" 2>&1 </dev/null &
+pid=$!
+wait_for 30 fired "$there"
+fill_disk "$there"
+release "$there"
+ok "a commit on a full disk" wait $pid
+ok "... it runs there" runs_on "$there" $MATRIX_CT
+on "$there" rm /var/lib/wherry/full
+step "$here" cleanup $MATRIX_CT
+ok "... nothing is left" wait_settled 60 move "$here" "$there"
+here=$there
+there=$(other "$here")
 
 # A copy whose last answer never comes: it may be there, so nothing is cancelled; the send ends when it is known.
 faults "$there" 'takeover.started:hold!'
