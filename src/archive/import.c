@@ -16,6 +16,7 @@
 #include "node/ownership.h"
 #include "node/transfer.h"
 #include "runtime/runtime.h"
+#include "storage/blockfs.h"
 
 #define ROOM_EVERY    (UINT64_C(16) << 20)
 #define ROOM_KEPT     (UINT64_C(32) << 20) /* of the pool, for others */
@@ -147,6 +148,7 @@ static int check_places_free(struct importing *x, struct err *err)
 				v->path);
 		free(cv->path);
 		cv->path = xstrdup(v->path);
+		cv->mounted = blockfs_is(v);
 	}
 	return 0;
 }
@@ -265,6 +267,8 @@ static int stage(struct importing *x, struct err *err)
 		struct volume *v = volume_staged(x->pool, x->pledge.token, x->c->volumes.v[i].name);
 
 		*volume_vec_push(&x->vols) = v;
+		v->wish.bytes = x->bytes;
+		v->wish.inodes = x->inodes;
 		r = volume_create(v, err);
 	}
 	return r < 0 ? r : fault_point("import.staged", err);

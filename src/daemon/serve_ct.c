@@ -13,10 +13,11 @@
 #define TIMEOUT_MAX_MS (24u * 3600 * 1000)
 
 static struct {
-	char *ct, *tarball, *template_name, *pool, *bridge, *address, *hwaddr, *name, *term;
+	char *ct, *tarball, *template_name, *pool, *bridge, *address, *hwaddr, *name, *term,
+		*device, *fs;
 	json_t *argv;
-	uint64_t timeout_ms;
-	bool force, even_if_running_there, unprivileged, autostart, kill, del;
+	uint64_t timeout_ms, size;
+	bool force_format, force, even_if_running_there, unprivileged, autostart, kill, del;
 } args = {.timeout_ms = UINT64_MAX};
 
 #define CT JSON_STR(__typeof__(args), ct, "ct", JSON_REQUIRED, CT_MAX)
@@ -29,6 +30,10 @@ static const struct json_field create_fields[] = {
 	JSON_STR(__typeof__(args), template_name, "template", 0, 255),
 	JSON_ANY(__typeof__(args), argv, "argv", 0),
 	JSON_STR(__typeof__(args), pool, "pool", 0, 32),
+	JSON_STR(__typeof__(args), device, "device", 0, 4095),
+	JSON_BOOL(__typeof__(args), force_format, "force_format", 0),
+	JSON_STR(__typeof__(args), fs, "fs", 0, 7),
+	JSON_U64(__typeof__(args), size, "size", 0, 0, INT64_MAX),
 	JSON_BOOL(__typeof__(args), unprivileged, "unprivileged", 0),
 	JSON_STR(__typeof__(args), bridge, "bridge", 0, 15),
 	JSON_STR(__typeof__(args), address, "address", 0, 64),
@@ -117,6 +122,10 @@ int serve_ct_create(struct serve *s, json_t **ret, struct err *err)
 		.template_name = args.template_name,
 		.template_args = argv,
 		.pool = args.pool,
+		.device = args.device,
+		.force_format = args.force_format,
+		.fs = args.fs,
+		.size = args.size,
 		.unprivileged = args.unprivileged,
 		.bridge = args.bridge,
 		.address = args.address,

@@ -13,13 +13,20 @@
 #define DEFAULT "default"
 
 static struct {
-	char *name, *path, *driver;
+	char *name, *path, *driver, *fs, *vg, *devices;
+	uint64_t size;
+	bool mmp;
 } args;
 
 static const struct json_field add_fields[] = {
 	JSON_STR(__typeof__(args), name, "name", JSON_REQUIRED, 32),
 	JSON_STR(__typeof__(args), path, "path", JSON_REQUIRED, 4095),
 	JSON_STR(__typeof__(args), driver, "driver", 0, 16),
+	JSON_STR(__typeof__(args), fs, "fs", 0, 7),
+	JSON_U64(__typeof__(args), size, "size", 0, 0, INT64_MAX),
+	JSON_STR(__typeof__(args), vg, "vg", 0, 255),
+	JSON_STR(__typeof__(args), devices, "devices", 0, 65536),
+	JSON_BOOL(__typeof__(args), mmp, "mmp", 0),
 	JSON_END,
 };
 
@@ -97,6 +104,26 @@ int serve_pool_show(struct serve *s, json_t **ret, struct err *err)
 	return err_set(err, ERR_NOT_FOUND, "there is no pool %s: wherry pool list", args.name);
 }
 
+/* What it says about filesystems of their own; a pool that has said so before keeps it. */
+static int add_settings(const struct pool *pool, struct err *err)
+{
+	struct pool_settings s = {.size = args.size, .vg = args.vg, .mmp = args.mmp};
+	int r;
+
+	if (!args.size && !args.vg && !args.mmp && !args.fs && !args.devices)
+		return 0;
+	if (!str_eq(pool->driver, "image") && !str_eq(pool->driver, "lvm") &&
+		!str_eq(pool->driver, "device"))
+		return err_set(err, ERR_INVALID,
+			"--fs, --size, --vg, --device and --mmp are for pools of the driver image, "
+			"device or lvm: say which by --driver");
+	snprintf(s.fs, sizeof(s.fs), "%s", args.fs ? args.fs : "");
+	s.devices = args.devices ? str_split(args.devices, ",", false) : NULL;
+	r = pool_settings_write(pool->path, &s, err);
+	strv_free(s.devices);
+	return r;
+}
+
 int serve_pool_add(struct serve *s, json_t **ret, struct err *err)
 {
 	struct pool_record record = {.path = NULL};
@@ -111,7 +138,9 @@ int serve_pool_add(struct serve *s, json_t **ret, struct err *err)
 	snprintf(record.name, sizeof(record.name), "%s", args.name);
 	record.path = args.path;
 	record.driver = args.driver;
-	r = pools_add(s->move.st, &record, err);
+	r = add_settings(pool, err);
+	if (r >= 0)
+		r = pools_add(s->move.st, &record, err);
 	if (r < 0)
 		return r;
 	*ret = pool_json(&record);

@@ -51,6 +51,8 @@ struct ct_volume {
 	char *path;	  /* on this node only, never on the wire; NULL where the runtime cannot
 			   * say, as for an overlay: refused names it then */
 	char *options;	  /* mount options that stay inside ("ro", "nosuid", ...), may be NULL */
+	/* On this node only: a filesystem of its own, which PATH.mount mounts before each start. */
+	bool mounted;
 };
 VEC(ct_volume_vec, struct ct_volume);
 

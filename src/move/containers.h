@@ -10,8 +10,13 @@ struct create_opts {
 	const char *tarball; /* absolute path of a root tarball (any compression tar knows), or */
 	const char *template_name; /* an LXC template: "busybox", "download", ... */
 	char *const *template_args;
-	const char *pool;    /* NULL: the default */
-	bool unprivileged;   /* an id map and an idmapped root */
+	const char *pool;   /* NULL: the default */
+	const char *device; /* its root is a filesystem on this block device; NULL: no */
+	bool force_format;  /* whatever is on that device */
+	const char *fs;	   /* "ext4", "xfs" where it gets a filesystem of its own; NULL: as the pool
+			      says */
+	uint64_t size;	   /* of that, bytes; 0: as the pool says */
+	bool unprivileged; /* an id map and an idmapped root */
 	const char *bridge;  /* NULL: no network; */
 	const char *address; /* "10.0.0.2/24", NULL: none set */
 	const char *hwaddr;

@@ -15,6 +15,7 @@
 #include "move/places.h"
 #include "node/ownership.h"
 #include "runtime/runtime.h"
+#include "storage/blockfs.h"
 
 #define ID_BASE	 100000u
 #define ID_COUNT 65536u
@@ -99,7 +100,7 @@ static void add_network(struct container *c, const struct create_opts *o)
 		strv_push(&n->addresses, o->address);
 }
 
-static int make_model(const char *ct, const struct create_opts *o, const char *path,
+static int make_model(const char *ct, const struct create_opts *o, const struct volume *v,
 	struct container **ret, struct err *err)
 {
 	_cleanup_container_ struct container *c = container_new(ct);
@@ -116,7 +117,7 @@ static int make_model(const char *ct, const struct create_opts *o, const char *p
 		r = make_unprivileged(c, err);
 	}
 	add_network(c, o);
-	volume_add(c, "rootfs", "", path, NULL);
+	volume_add(c, "rootfs", "", v->path, NULL)->mounted = blockfs_is(v);
 	*ret = TAKE_PTR(c);
 	return r;
 }
@@ -138,7 +139,7 @@ static int from_tarball(struct move_ctx *m, const char *ct, const struct create_
 	int r = unpack(m, o->tarball, v->path, err);
 
 	if (r >= 0)
-		r = make_model(ct, o, v->path, &c, err);
+		r = make_model(ct, o, v, &c, err);
 	if (r >= 0)
 		r = runtime_preflight(c, err);
 	return r < 0 ? r : runtime_define(c, false, false, err);
@@ -151,6 +152,7 @@ static int from_template(struct move_ctx *m, const char *ct, const struct create
 	_cleanup_strv_ char **argv = NULL;
 	const char *const head[] = {"lxc-create", "-P", runtime_path(), "-n", ct, "-B", "dir", dir,
 		"-t", o->template_name};
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(head); i++)
 		strv_push(&argv, head[i]);
@@ -159,7 +161,27 @@ static int from_template(struct move_ctx *m, const char *ct, const struct create
 	for (size_t i = 0; o->template_args && o->template_args[i]; i++)
 		strv_push(&argv, o->template_args[i]);
 	progress_phase(m->progress, "template", 0);
-	return proc_run((const char *const *)argv, err);
+	r = proc_run((const char *const *)argv, err);
+	return r >= 0 && blockfs_is(v) ? runtime_mounter(ct, err) : r;
+}
+
+/* What it asks of a filesystem of its own. */
+static int make_wish(const struct create_opts *o, struct volume *v, struct err *err)
+{
+	if (o->device)
+		volume_use_device(v, o->device, o->force_format);
+	if (!blockfs_is(v) && (o->fs || o->size))
+		return err_set(err, ERR_INVALID,
+			"--fs and --size are for a filesystem of its own: name a pool of the "
+			"driver image, lvm or device, or a --device");
+	if (!blockfs_is(v))
+		return 0;
+	if (o->fs && !blockfs_type_ok(o->fs))
+		return err_set(err, ERR_INVALID,
+			"'%s' is no filesystem that can be made here: ext4 or xfs", o->fs);
+	snprintf(v->wish.fs, sizeof(v->wish.fs), "%s", o->fs ? o->fs : "");
+	v->wish.size = o->size;
+	return 0;
 }
 
 int containers_create(struct move_ctx *m, const char *ct, const struct create_opts *o, json_t **ret,
@@ -183,6 +205,8 @@ int containers_create(struct move_ctx *m, const char *ct, const struct create_op
 	r = volume_exists(v, err);
 	if (r > 0)
 		return err_set(err, ERR_EXISTS, "there are files at %s already", v->path);
+	if (r >= 0)
+		r = make_wish(o, v, err);
 	if (r >= 0)
 		r = volume_create(v, err);
 	if (r < 0) /* nothing was made, and what is there is not ours */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "runtime/runtime.h"
+#include "storage/blockfs.h"
 
 static int not_yours(const char *id, struct err *err)
 {
@@ -80,6 +81,7 @@ int receiving_model(struct receiving *r, struct container **ret, struct err *err
 		_cleanup_volume_ struct volume *v = receiving_final(r, (*ret)->volumes.v[i].name);
 
 		free((*ret)->volumes.v[i].path);
+		(*ret)->volumes.v[i].mounted = v && blockfs_is(v);
 		(*ret)->volumes.v[i].path = v ? TAKE_PTR(v->path) : NULL;
 	}
 	return 0;
@@ -97,14 +99,30 @@ json_t *receiving_volume(struct receiving *r, const char *name)
 	return json_object_get(json_object_get(r->t->facts, "volumes"), name);
 }
 
+/* What it shall be, if it is not there yet. */
+static struct volume *add_wish(struct receiving *r, const char *name, struct volume *v)
+{
+	const json_t *f = receiving_volume(r, name);
+	const char *device = json_get_str(f, "device"), *fs = json_get_str(f, "fs");
+
+	if (device && !blockfs_is(v))
+		volume_use_device(v, device, false);
+	if (fs && blockfs_type_ok(fs))
+		snprintf(v->wish.fs, sizeof(v->wish.fs), "%s", fs);
+	v->wish.size = json_get_u64(f, "size", 0);
+	v->wish.bytes = json_get_u64(f, "bytes", 0);
+	v->wish.inodes = json_get_u64(f, "inodes", 0);
+	return v;
+}
+
 struct volume *receiving_staged(struct receiving *r, const char *name)
 {
-	return volume_staged(r->pool, r->t->token, name);
+	return add_wish(r, name, volume_staged(r->pool, r->t->token, name));
 }
 
 struct volume *receiving_final(struct receiving *r, const char *name)
 {
-	return volume_in_pool(r->pool, r->t->ct, name);
+	return add_wish(r, name, volume_in_pool(r->pool, r->t->ct, name));
 }
 
 /* The promise changes who may run it, not whose name it is: the record keeps the name until

@@ -10,6 +10,7 @@
 #include "move/skel.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
+#include "storage/blockfs.h"
 
 static int check_not_sent(struct move_ctx *m, const char *ct, struct err *err)
 {
@@ -69,17 +70,27 @@ static int new_transfer(struct sending *s, const char *ct, const struct own *own
 static int look_at_volume(struct volume *v, json_t *f, uint64_t *total, struct err *err)
 {
 	struct volume_size size;
-	bool live;
+	bool live, streams;
 	int r = volume_size(v, &size, err);
 
 	if (r >= 0)
 		r = volume_streams(v, &size, &live, err);
 	if (r < 0)
 		return r;
+	streams = r > 0;
 	json_put_str(f, "path", v->path);
+	if (blockfs_is(v)) {
+		_cleanup_blockfs_ struct blockfs b = {0};
+
+		r = blockfs_info(v, &b, err);
+		if (r < 0)
+			return r;
+		json_put_u64(f, "size", b.size);
+		json_put_str(f, "fs", b.fs);
+	}
 	json_put_u64(f, "bytes", size.bytes);
 	json_put_u64(f, "inodes", size.inodes);
-	json_put_bool(f, "streams", r > 0);
+	json_put_bool(f, "streams", streams);
 	json_put_bool(f, "live", live);
 	*total += size.bytes;
 	return 0;

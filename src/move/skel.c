@@ -19,6 +19,9 @@ static json_t *volumes_json(struct sending *s)
 		json_put_u64(v, "bytes", json_get_u64(f, "bytes", 0));
 		json_put_u64(v, "inodes", json_get_u64(f, "inodes", 0));
 		json_put_bool(v, "native", json_get_bool(f, "streams", false));
+		if (json_get_u64(f, "size", 0))
+			json_put_u64(v, "size", json_get_u64(f, "size", 0));
+		json_put_str(v, "fs", json_get_str(f, "fs"));
 		json_array_append_new(a, v);
 	}
 	return a;

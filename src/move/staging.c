@@ -106,8 +106,9 @@ static int add_sizes(
 	json_array_foreach(s->volumes, i, v)
 	{
 		uint64_t b = json_get_u64(v, "bytes", 0), n = json_get_u64(v, "inodes", 0);
+		uint64_t size = json_get_u64(v, "size", 0);
 
-		if (b > INT64_MAX / 256 || n > INT64_MAX / 256)
+		if (b > INT64_MAX / 256 || n > INT64_MAX / 256 || size > INT64_MAX / 256)
 			return err_set(err, ERR_PROTOCOL, "the size of a volume is malformed");
 		*ret_bytes += b;
 		*ret_inodes += n;
@@ -196,9 +197,12 @@ static json_t *choose_methods(const struct receiving *r, const struct skel *s,
 			return NULL;
 		}
 		json_object_set_new(out, name,
-			json_pack("{s:s,s:b,s:I,s:I}", "method", native ? r->pool->driver : "tree",
-				"native", native, "bytes", (json_int_t)json_get_u64(v, "bytes", 0),
-				"inodes", (json_int_t)json_get_u64(v, "inodes", 0)));
+			json_pack("{s:s,s:b,s:I,s:I,s:I,s:s*}", "method",
+				native ? r->pool->driver : "tree", "native", native, "bytes",
+				(json_int_t)json_get_u64(v, "bytes", 0), "inodes",
+				(json_int_t)json_get_u64(v, "inodes", 0), "size",
+				(json_int_t)json_get_u64(v, "size", 0), "fs",
+				json_get_str(v, "fs")));
 	}
 	if (json_object_size(out) == c->volumes.n)
 		return out;

@@ -278,6 +278,11 @@ static int driver_undefine(const char *name, struct err *err)
 	return lxc_folder_undefine(lxc_handle_path(), name, err);
 }
 
+static int driver_mounter(const char *name, struct err *err)
+{
+	return lxc_folder_mounter(lxc_handle_path(), name, err);
+}
+
 static int driver_guard(const char *name, bool on, struct err *err)
 {
 	return lxc_folder_guard(lxc_handle_path(), name, on, err);
@@ -313,6 +318,7 @@ const struct runtime_driver lxc_driver = {
 	.withdraw = driver_withdraw,
 	.undefine = driver_undefine,
 	.guard = driver_guard,
+	.mounter = driver_mounter,
 	.state = driver_state,
 	.start = driver_start,
 	.stop = lxc_handle_stop,

@@ -139,7 +139,16 @@ static enum lxc_verdict read_mount_entry(struct reader *r, const char *value)
 
 static enum lxc_verdict read_hook_pre_start(struct reader *r, const char *value)
 {
-	return strcmp(value, LXC_GUARD_PROGRAM) == 0 ? LXC_TAKEN : LXC_OTHER;
+	if (strcmp(value, LXC_GUARD_PROGRAM) == 0)
+		return LXC_TAKEN;
+	if (!value[0]) { /* takes back what came before */
+		strv_free(r->root.mounters);
+		r->root.mounters = NULL;
+	}
+	if (!lxc_volume_mounter_like(value))
+		return LXC_OTHER;
+	strv_push(&r->root.mounters, value);
+	return LXC_TAKEN;
 }
 
 static const struct {

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "runtime/lxc_config.h"
 #include "runtime/lxc_render.h"
+#include "runtime/lxc_volume.h"
 
 #define CONFIG	    "config"
 #define STAGED	    "config.staged"
@@ -270,11 +271,45 @@ int lxc_folder_undefine(const char *lxcpath, const char *name, struct err *err)
 	return file_sync_dir(lxcpath, err);
 }
 
+/* Puts text where the configuration at path was, which may be a symlink of a user's. */
+static int replace_config(const char *path, const char *text, size_t n, struct err *err)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	struct stat st;
+	int r;
+
+	if (!real || stat(real, &st) < 0)
+		return err_errno(err, "look at %s", path);
+	r = file_replace(real, text, n, st.st_mode & 07777, err);
+	if (r < 0)
+		return r;
+	if ((st.st_uid || st.st_gid) && lchown(real, st.st_uid, st.st_gid) < 0)
+		return err_errno(err, "set owner of %s", real);
+	return 0;
+}
+
+int lxc_folder_mounter(const char *lxcpath, const char *name, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	_cleanup_free_ char *path = NULL, *text = NULL, *line = NULL, *want = NULL;
+	size_t n;
+	int r = lxc_folder_load(lxcpath, name, false, &c, err);
+
+	if (r < 0 || c->volumes.v[0].mounted || !c->volumes.v[0].path)
+		return r;
+	r = read_config(lxcpath, name, &path, &text, &n, err);
+	if (r < 0)
+		return r;
+	line = lxc_volume_mounter(&c->volumes.v[0]);
+	want = xasprintf(
+		"%s%s" LXC_GUARD_KEY " = %s\n", text, n && text[n - 1] != '\n' ? "\n" : "", line);
+	return replace_config(path, want, strlen(want), err);
+}
+
 int lxc_folder_guard(const char *lxcpath, const char *name, bool on, struct err *err)
 {
-	_cleanup_free_ char *path = NULL, *text = NULL, *want = NULL, *real = NULL;
+	_cleanup_free_ char *path = NULL, *text = NULL, *want = NULL;
 	_cleanup_free_ char *folder = xasprintf("%s/%s", lxcpath, name);
-	struct stat st;
 	size_t n, want_n;
 	int r = read_config(lxcpath, name, &path, &text, &n, err);
 
@@ -283,15 +318,7 @@ int lxc_folder_guard(const char *lxcpath, const char *name, bool on, struct err 
 	want = lxc_render_guard(text, n, on, &want_n);
 	if (want_n == n && memcmp(want, text, n) == 0)
 		return file_sync_dir(folder, err); /* perhaps replaced just before a crash */
-	real = realpath(path, NULL);		   /* a user's symlink stays one */
-	if (!real || stat(real, &st) < 0)
-		return err_errno(err, "look at %s", path);
-	r = file_replace(real, want, want_n, st.st_mode & 07777, err);
-	if (r < 0)
-		return r;
-	if ((st.st_uid || st.st_gid) && lchown(real, st.st_uid, st.st_gid) < 0)
-		return err_errno(err, "set owner of %s", real);
-	return 0;
+	return replace_config(path, want, want_n, err);
 }
 
 bool lxc_folder_guarded(const char *lxcpath, const char *name)

@@ -27,4 +27,6 @@ int lxc_folder_publish(const char *lxcpath, const char *name, struct err *err) _
 int lxc_folder_withdraw(const char *lxcpath, const char *name, struct err *err) _must_use_;
 int lxc_folder_undefine(const char *lxcpath, const char *name, struct err *err) _must_use_;
 int lxc_folder_guard(const char *lxcpath, const char *name, bool on, struct err *err) _must_use_;
+/* The configuration gets the line that mounts its root's own filesystem. */
+int lxc_folder_mounter(const char *lxcpath, const char *name, struct err *err) _must_use_;
 bool lxc_folder_guarded(const char *lxcpath, const char *name);

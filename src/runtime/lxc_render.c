@@ -22,6 +22,17 @@ static void render_root(const struct container *c, struct str *out)
 		lxc_line_add(out, "lxc.rootfs.options", options);
 }
 
+/* Before anything of it is looked at, the container's filesystems are mounted. */
+static void render_mounters(const struct container *c, struct str *out)
+{
+	for (size_t i = 0; i < c->volumes.n; i++)
+		if (c->volumes.v[i].mounted) {
+			_cleanup_free_ char *line = lxc_volume_mounter(&c->volumes.v[i]);
+
+			lxc_line_add(out, LXC_GUARD_KEY, line);
+		}
+}
+
 static void render_idmap(const struct container *c, struct str *out)
 {
 	for (size_t i = 0; i < c->idmap.ranges.n; i++) {
@@ -96,6 +107,7 @@ char *lxc_render(const struct container *c)
 	if (c->arch)
 		lxc_line_add(&out, "lxc.arch", c->arch);
 	render_root(c, &out);
+	render_mounters(c, &out);
 	render_idmap(c, &out);
 	for (size_t i = 0; i < c->netifs.n; i++)
 		lxc_net_render(&c->netifs.v[i], &out);

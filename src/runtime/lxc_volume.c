@@ -11,9 +11,12 @@
 #include "runtime/lxc_mount.h"
 #include "runtime/lxc_option.h"
 
-#define IDMAP_OPTION "idmap=container"
-#define BAD_OPTION   "has a mount option that may reach outside"
-#define TOO_LONG     "has too many mount options"
+#define IDMAP_OPTION   "idmap=container"
+#define BAD_OPTION     "has a mount option that may reach outside"
+#define TOO_LONG       "has too many mount options"
+
+#define MOUNTER_SHELL  "/bin/sh "
+#define MOUNTER_SUFFIX ".mount"
 
 void lxc_root_done(struct lxc_root *root)
 {
@@ -21,6 +24,7 @@ void lxc_root_done(struct lxc_root *root)
 	free(root->path);
 	free(root->options);
 	strv_free(root->mounts);
+	strv_free(root->mounters);
 }
 
 static bool lies_in(const char *path, const char *folder)
@@ -206,12 +210,44 @@ static void finish_mount(const struct lxc_place *place, struct container *c, con
 		option_add(&c->refused, key, value, reason);
 }
 
+char *lxc_volume_mounter(const struct ct_volume *v)
+{
+	return xasprintf(MOUNTER_SHELL "%s" MOUNTER_SUFFIX, v->path);
+}
+
+bool lxc_volume_mounter_like(const char *hook)
+{
+	return str_starts(hook, MOUNTER_SHELL "/") && str_ends(hook, MOUNTER_SUFFIX);
+}
+
+/* One that mounts nothing of the container's is a hook like any other. */
+static void finish_mounter(struct container *c, const char *hook)
+{
+	const char *reason = LXC_BAD_VALUE;
+
+	for (size_t i = 0; i < c->volumes.n; i++) {
+		_cleanup_free_ char *mounter = NULL;
+
+		if (!c->volumes.v[i].path)
+			continue;
+		mounter = lxc_volume_mounter(&c->volumes.v[i]);
+		if (str_eq(mounter, hook)) {
+			c->volumes.v[i].mounted = true;
+			return;
+		}
+	}
+	(void)!lxc_option_harmless("lxc.hook.pre-start", hook, &reason);
+	option_add(&c->refused, "lxc.hook.pre-start", hook, reason);
+}
+
 void lxc_volume_finish(
 	const struct lxc_root *root, const struct lxc_place *place, struct container *c)
 {
 	finish_root(root, c);
 	for (size_t i = 0; root->mounts && root->mounts[i]; i++)
 		finish_mount(place, c, root->mounts[i]);
+	for (size_t i = 0; root->mounters && root->mounters[i]; i++)
+		finish_mounter(c, root->mounters[i]);
 }
 
 static void add_options(char ***list, const char *options)

@@ -161,6 +161,13 @@ int runtime_undefine(const char *name, struct err *err)
 	return r < 0 ? r : leave("undefine", name, driver->undefine(name, err), err);
 }
 
+int runtime_mounter(const char *name, struct err *err)
+{
+	int r = enter("mount", name, err);
+
+	return r < 0 ? r : leave("mount", name, driver->mounter(name, err), err);
+}
+
 int runtime_guard(const char *name, bool on, struct err *err)
 {
 	const char *what = on ? "guard" : "unguard";

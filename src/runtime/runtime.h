@@ -41,6 +41,7 @@ struct runtime_driver {
 	int (*withdraw)(const char *name, struct err *err);
 	int (*undefine)(const char *name, struct err *err);
 	int (*guard)(const char *name, bool on, struct err *err);
+	int (*mounter)(const char *name, struct err *err);
 	int (*state)(const char *name, enum ct_state *ret, pid_t *ret_init, struct err *err);
 	int (*start)(const char *name, usec_t timeout, struct err *err);
 	int (*stop)(const char *name, usec_t timeout, bool kill, struct err *err);
@@ -77,6 +78,9 @@ int runtime_publish(const char *name, struct err *err) _must_use_; /* idempotent
 int runtime_withdraw(const char *name, struct err *err) _must_use_;
 /* Configuration only, never data; idempotent; refuses a running container. */
 int runtime_undefine(const char *name, struct err *err) _must_use_;
+/* Its root is a filesystem of its own: from now on its start mounts it, by PATH.mount. Idempotent.
+ */
+int runtime_mounter(const char *name, struct err *err) _must_use_;
 int runtime_guard(const char *name, bool on, struct err *err) _must_use_; /* idempotent, durable */
 /* ret_init may be NULL; 0 where there is no init. */
 int runtime_state(

@@ -9,6 +9,9 @@
 extern const struct storage_driver dir_driver;
 extern const struct storage_driver btrfs_driver;
 extern const struct storage_driver zfs_driver;
+extern const struct storage_driver image_driver;
+extern const struct storage_driver device_driver;
+extern const struct storage_driver lvm_driver;
 
 const struct storage_driver *driver_find(const char *name); /* NULL: none of that name */
 /* The best match for new volumes in the folder path. */

@@ -91,8 +91,11 @@ int pool_probe(
 
 int pool_space(const struct pool *p, struct pool_space *ret, struct err *err)
 {
+	const struct storage_driver *driver = driver_find(p->driver);
 	struct statvfs s;
 
+	if (driver && driver->space)
+		return driver->space(p, ret, err);
 	if (statvfs(p->path, &s) < 0)
 		return err_errno(err, "pool %s at %s", p->name, p->path);
 	*ret = (struct pool_space){

@@ -10,12 +10,16 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "storage/blockfs.h"
+#include "storage/blockrec.h"
 #include "storage/driver.h"
 #include "storage/place.h"
 #include "storage/trash.h"
 
-/* The last one takes what nobody else does. */
-static const struct storage_driver *const drivers[] = {&zfs_driver, &btrfs_driver, &dir_driver};
+/* The first three know their volumes by a record beside them and are nobody's choice but the
+ * operator's; the last one takes what nobody else does. */
+static const struct storage_driver *const drivers[] = {
+	&image_driver, &device_driver, &lvm_driver, &zfs_driver, &btrfs_driver, &dir_driver};
 
 const struct storage_driver *driver_find(const char *name)
 {
@@ -30,7 +34,7 @@ int driver_for(const char *path, const struct storage_driver **ret, struct err *
 	int best = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
-		int score = drivers[i]->probe(path, err);
+		int score = blockfs_backend(drivers[i]) ? 0 : drivers[i]->probe(path, err);
 
 		if (score < 0)
 			return score;
@@ -47,7 +51,21 @@ static struct volume *volume_new(const struct storage_driver *driver, const char
 {
 	struct volume *v = xnew(struct volume);
 
-	*v = (struct volume){driver, xstrdup(pool_path), xstrdup(owner), xstrdup(name), path};
+	*v = (struct volume){driver, xstrdup(pool_path), xstrdup(owner), xstrdup(name), path, {0}};
+	return v;
+}
+
+/* One on a filesystem of its own says so beside it, whatever kind of pool it lies in. */
+static struct volume *volume_placed(
+	const struct pool *p, const char *owner, const char *name, char *path)
+{
+	struct volume *v = volume_new(driver_find(p->driver), p->path, owner, name, path);
+	_cleanup_blockfs_ struct blockfs b = {0};
+	struct err ignored = ERR_INIT;
+
+	assert(v->driver); /* pool_probe made p */
+	if (blockrec_read(path, &b, &ignored) >= 0)
+		v->driver = b.driver;
 	return v;
 }
 
@@ -119,14 +137,13 @@ static const struct storage_driver *driver_of(const struct pool *p)
 
 struct volume *volume_in_pool(const struct pool *p, const char *ct, const char *name)
 {
-	return volume_new(
-		driver_of(p), p->path, ct, name, xasprintf("%s/%s/%s", p->path, ct, name));
+	return volume_placed(p, ct, name, xasprintf("%s/%s/%s", p->path, ct, name));
 }
 
 struct volume *volume_staged(const struct pool *p, const char *token, const char *name)
 {
-	return volume_new(driver_of(p), p->path, token, name,
-		xasprintf("%s/.wherry/staged/%s/%s", p->path, token, name));
+	return volume_placed(
+		p, token, name, xasprintf("%s/.wherry/staged/%s/%s", p->path, token, name));
 }
 
 void volume_free(struct volume *v)
@@ -137,6 +154,7 @@ void volume_free(struct volume *v)
 	free(v->owner);
 	free(v->name);
 	free(v->path);
+	free(v->wish.device);
 	free(v);
 }
 
@@ -192,6 +210,15 @@ static int is_there(struct volume *v, struct err *err)
 	return lstat(v->path, &st) == 0;
 }
 
+/* Only one of the two has come into being: the other one is of the same kind. */
+static void agree(struct volume *a, struct volume *b)
+{
+	if (blockfs_is(a))
+		b->driver = a->driver;
+	else if (blockfs_is(b))
+		a->driver = b->driver;
+}
+
 int volume_exists(struct volume *v, struct err *err)
 {
 	struct stat st;
@@ -203,8 +230,11 @@ static int publish(struct volume *staged, struct volume *final, struct err *err)
 {
 	_cleanup_close_ int parent = -1;
 	const char *name;
-	int here = is_there(staged, err), there = here < 0 ? here : is_there(final, err), r;
+	int here, there, r;
 
+	agree(staged, final);
+	here = is_there(staged, err);
+	there = here < 0 ? here : is_there(final, err);
 	if (there < 0)
 		return there;
 	if (!here && !there)
@@ -245,6 +275,19 @@ int volume_size(struct volume *v, struct volume_size *ret, struct err *err)
 	return end(v, r < 0 ? r : v->driver->size(v, ret, err), err);
 }
 
+char *volume_mounter(const struct volume *v)
+{
+	return blockfs_is(v) ? blockrec_path(v->path) : NULL;
+}
+
+void volume_use_device(struct volume *v, const char *device, bool force_format)
+{
+	v->driver = &device_driver;
+	free(v->wish.device);
+	v->wish.device = xstrdup(device);
+	v->wish.force_format = force_format;
+}
+
 bool volume_can(const struct volume *v, unsigned cap)
 {
 	return (v->driver->caps & cap) == cap;
@@ -257,8 +300,8 @@ int volume_root(struct volume *v, int *ret_fd, struct err *err)
 
 	if (r >= 0 && v->driver->mount)
 		r = v->driver->mount(v, err);
-	if (r < 0)
-		return end(v, r, err);
+	if (r < 0 || v->driver->root)
+		return end(v, r < 0 ? r : v->driver->root(v, ret_fd, err), err);
 	fd = open(v->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return end(v, err_errno(err, "open it"), err);
@@ -269,8 +312,16 @@ int volume_root(struct volume *v, int *ret_fd, struct err *err)
 /* A staged volume of which only snapshots have come has no root yet. */
 int volume_sync(struct volume *v, struct err *err)
 {
-	_cleanup_close_ int fd = open(v->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
 
+	if (v->driver->root) {
+		int r = v->driver->root(v, &fd, err);
+
+		if (r < 0)
+			return end(v, r, err);
+	} else {
+		fd = open(v->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (fd < 0 && errno == ENOENT)
 		fd = open(v->pool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || syncfs(fd) < 0)

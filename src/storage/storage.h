@@ -1,9 +1,9 @@
 /*
  * Where a container's files live: volumes, their snapshots, and the native streams of a driver.
- * Drivers are const tables (dir.c, btrfs.c, zfs.c, later lvm.c, device.c), named once in storage.c,
- * called only through the checked front below, which adds driver and path to errors. A volume is
- * opened from a path of an existing container (volume_open) or made in a pool (volume_create);
- * volume_free forgets it, only volume_destroy removes files.
+ * Drivers are const tables (dir.c, btrfs.c, zfs.c, image.c, device.c, lvm.c), named once in
+ * storage.c, called only through the checked front below, which adds driver and path to errors. A
+ * volume is opened from a path of an existing container (volume_open) or made in a pool
+ * (volume_create); volume_free forgets it, only volume_destroy removes files.
  *
  * A dir volume has no snapshots that are cheap and no native stream: move/ uses the tree engine on
  * volume_root there.
@@ -24,6 +24,16 @@
 
 struct storage_driver;
 
+/* What a volume is to be when it is made; what is not said is the driver's choice. Only drivers
+ * with a filesystem of its own for each volume look at it. */
+struct volume_wish {
+	uint64_t size;		/* of the filesystem; 0: as the pool says */
+	uint64_t bytes, inodes; /* what will come; the filesystem is no smaller */
+	char fs[8];		/* "ext4", "xfs", "": as the pool says */
+	char *device;		/* this one, given by the operator; or NULL */
+	bool force_format;	/* whatever is on it */
+};
+
 struct volume {
 	const struct storage_driver *driver;
 	char *pool_path; /* of the pool it lives in; for a path outside all pools: the folder above
@@ -31,6 +41,7 @@ struct volume {
 	char *owner;	 /* the container's name, or the token of a staged one */
 	char *name;	 /* "rootfs" */
 	char *path;	 /* absolute */
+	struct volume_wish wish;
 };
 
 struct volume_snapshot {
@@ -72,6 +83,9 @@ struct storage_driver {
 	int (*settle)(struct volume *v, struct err *err);
 	/* Optional: makes its files seen at its path; done already is fine. */
 	int (*mount)(struct volume *v, struct err *err);
+	/* Optional: opens its root, O_RDONLY|O_DIRECTORY, proven to be it; without it, its path is.
+	 */
+	int (*root)(struct volume *v, int *ret_fd, struct err *err);
 	int (*size)(struct volume *v, struct volume_size *ret, struct err *err);
 	int (*snapshot)(struct volume *v, const char *snap, struct err *err);
 	int (*snapshot_destroy)(struct volume *v, const char *snap, struct err *err);
@@ -99,6 +113,9 @@ struct storage_driver {
 		struct err *err);
 	int (*filled)(struct volume *v, const char *snap, const char *origin, struct err *err);
 	int (*finish)(struct volume *v, const char *snap, struct err *err);
+	/* Optional: what is free for new volumes; without it, the pool's own filesystem is asked.
+	 */
+	int (*space)(const struct pool *p, struct pool_space *ret, struct err *err);
 	/* Optional: what a boot has undone. When the daemon starts. */
 	int (*sweep)(const struct pool *p, struct err *err);
 };
@@ -123,6 +140,13 @@ int volume_destroy(struct volume *v, struct err *err)
  * fine. Both on one pool. */
 int volume_publish(struct volume *staged, struct volume *final, struct err *err) _must_use_;
 int volume_size(struct volume *v, struct volume_size *ret, struct err *err) _must_use_;
+/* Does it have a filesystem of its own, which has to be mounted before the container starts? The
+ * command that does it (for the runtime's configuration, an absolute path after /bin/sh), or NULL.
+ */
+char *volume_mounter(const struct volume *v);
+/* It is to be made on that device (which belongs to the driver "device" then, whatever the pool's).
+ */
+void volume_use_device(struct volume *v, const char *device, bool force_format);
 bool volume_can(const struct volume *v, unsigned cap);
 int volume_root(
 	struct volume *v, int *ret_fd, struct err *err) _must_use_; /* O_RDONLY|O_DIRECTORY */

@@ -13,10 +13,13 @@
  * send SNAP FROM|- [OFFSET DIGEST [OFFER]]	to standard output
  * offer SNAP FROM|-		what the receiving side says before
  * whole			can the tree engine see all of it?
+ * mounter | device | unmount | release | take-back | forget	of one on a filesystem of its own
+ * adopt UUID TYPE [DEVICE]	it becomes that filesystem, as it is
  * receive SNAP FROM|- [STATE-FILE]		from standard input; goes on where the file says
  * sweep | space		(OWNER and VOLUME are not looked at)
  *
- * OWNER @TOKEN is a staged volume. DRIVER=name in the environment chooses one, like `pool add`.
+ * OWNER @TOKEN is a staged volume. DRIVER=name in the environment chooses one, like `pool add`;
+ * DEVICE, FORCE=1, FS, SIZE and BYTES are what a volume that is made shall be.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,6 +29,7 @@
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "storage/blockfs.h"
 #include "storage/storage.h"
 
 struct call {
@@ -210,6 +214,54 @@ static int do_whole(struct call *c, struct err *err)
 	return volume_whole(c->volume, err);
 }
 
+static int do_mounter(struct call *c, struct err *err)
+{
+	_cleanup_free_ char *path = volume_mounter(c->volume);
+
+	(void)err;
+	puts(path ? path : "-");
+	return 0;
+}
+
+static int do_device(struct call *c, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = blockfs_device(c->volume, &path, err);
+
+	if (r >= 0)
+		puts(path);
+	return r;
+}
+
+static int do_unmount(struct call *c, struct err *err)
+{
+	return blockfs_unmount(c->volume, err);
+}
+
+static int do_release(struct call *c, struct err *err)
+{
+	return blockfs_release(c->volume, err);
+}
+
+static int do_take_back(struct call *c, struct err *err)
+{
+	return blockfs_take_back(c->volume, err);
+}
+
+static int do_forget(struct call *c, struct err *err)
+{
+	return blockfs_forget(c->volume, err);
+}
+
+static int do_adopt(struct call *c, struct err *err)
+{
+	struct blockfs b = {.source = (char *)arg_or_null(c, 2)};
+
+	snprintf(b.uuid, sizeof(b.uuid), "%s", arg(c, 0));
+	snprintf(b.fs, sizeof(b.fs), "%s", arg(c, 1));
+	return blockfs_adopt(c->volume, &b, err);
+}
+
 static int save(void *ctx, const struct storage_resume *r, struct err *err)
 {
 	_cleanup_free_ char *line = NULL;
@@ -262,17 +314,21 @@ static const struct {
 	const char *name;
 	verb_fn *run;
 } verbs[] = {
+	{"adopt", do_adopt},
 	{"create", do_create},
 	{"destroy", do_destroy},
+	{"device", do_device},
 	{"fill", do_fill},
 	{"filled", do_filled},
 	{"finish", do_finish},
 	{"forget", do_forget},
+	{"mounter", do_mounter},
 	{"offer", do_offer},
 	{"open", do_open},
 	{"origin", do_origin},
 	{"publish", do_publish},
 	{"receive", do_receive},
+	{"release", do_release},
 	{"root", do_root},
 	{"send", do_send},
 	{"size", do_size},
@@ -283,6 +339,8 @@ static const struct {
 	{"streams", do_streams},
 	{"sweep", do_sweep},
 	{"sync", do_sync},
+	{"take-back", do_take_back},
+	{"unmount", do_unmount},
 	{"unsnapshot", do_unsnapshot},
 	{"whole", do_whole},
 };
@@ -293,6 +351,23 @@ static int run(struct call *c, const char *verb, struct err *err)
 		if (strcmp(verbs[i].name, verb) == 0)
 			return verbs[i].run(c, err);
 	return err_set(err, ERR_INVALID, "no verb %s", verb);
+}
+
+static uint64_t size_of(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static void wish(struct volume *v)
+{
+	if (getenv("DEVICE"))
+		volume_use_device(v, getenv("DEVICE"), getenv("FORCE") != NULL);
+	if (getenv("FS"))
+		snprintf(v->wish.fs, sizeof(v->wish.fs), "%s", getenv("FS"));
+	v->wish.size = size_of("SIZE");
+	v->wish.bytes = size_of("BYTES");
 }
 
 int main(int argc, char **argv)
@@ -313,6 +388,7 @@ int main(int argc, char **argv)
 	if (r >= 0) {
 		volume = argv[3][0] == '@' ? volume_staged(pool, argv[3] + 1, argv[4])
 					   : volume_in_pool(pool, argv[3], argv[4]);
+		wish(volume);
 		c = (struct call){pool, volume, argv + 5, argc - 5};
 		r = run(&c, argv[2], &err);
 	}
