@@ -13,7 +13,7 @@
  * send SNAP FROM|- [OFFSET DIGEST [OFFER]]	to standard output
  * offer SNAP FROM|-		what the receiving side says before
  * whole			can the tree engine see all of it?
- * mounter | device | unmount | release | take-back | forget	of one on a filesystem of its own
+ * mounter | device | unmount | release | take-back | let-go	of one on a filesystem of its own
  * adopt UUID TYPE [DEVICE]	it becomes that filesystem, as it is
  * receive SNAP FROM|- [STATE-FILE]		from standard input; goes on where the file says
  * sweep | space		(OWNER and VOLUME are not looked at)
@@ -248,7 +248,7 @@ static int do_take_back(struct call *c, struct err *err)
 	return blockfs_take_back(c->volume, err);
 }
 
-static int do_forget(struct call *c, struct err *err)
+static int do_let_go(struct call *c, struct err *err)
 {
 	return blockfs_forget(c->volume, err);
 }
@@ -322,6 +322,7 @@ static const struct {
 	{"filled", do_filled},
 	{"finish", do_finish},
 	{"forget", do_forget},
+	{"let-go", do_let_go},
 	{"mounter", do_mounter},
 	{"offer", do_offer},
 	{"open", do_open},
