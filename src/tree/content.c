@@ -256,15 +256,15 @@ static int dry_blocks(struct content *c, uint64_t index, uint64_t last, struct e
 
 /* Blocks that are all data: read where they will be sent from. A single one is taken back if it is
  * there already. */
-static int full_blocks(struct content *c, uint64_t index, uint64_t last, struct err *err)
+static int full_blocks(struct content *c, uint64_t index, uint64_t *last, struct err *err)
 {
-	uint64_t from = index * DIGEST_BLOCK, end = MIN(last * DIGEST_BLOCK, c->size), word = 0;
+	uint64_t from = index * DIGEST_BLOCK, end = MIN(*last * DIGEST_BLOCK, c->size), word = 0;
 	size_t start;
 	unsigned char *p;
 	ssize_t n;
 
 	if (c->dry)
-		return dry_blocks(c, index, last, err);
+		return dry_blocks(c, index, *last, err);
 	tell_hole(c);
 	start = c->out->len;
 	op_begin(c->out, OP_DATA);
@@ -276,7 +276,9 @@ static int full_blocks(struct content *c, uint64_t index, uint64_t last, struct 
 	for (size_t off = 0; off < (size_t)n; off += DIGEST_BLOCK)
 		word = note(c, index + off / DIGEST_BLOCK, p + off,
 			MIN((size_t)n - off, DIGEST_BLOCK), 0);
-	if (last == index + 1 && word == old_block(c, index)) {
+	if (c->short_read) /* of the others nothing is known */
+		*last = index + (uint64_t)n / DIGEST_BLOCK;
+	if (!n || (*last == index + 1 && word == old_block(c, index))) {
 		c->out->len = start;
 		return 0;
 	}
@@ -306,7 +308,7 @@ static int one_step(struct content *c, uint64_t *index, uint64_t limit, struct e
 	/* Where most is the same, small steps waste less. */
 	last = MIN(last, *index + (!c->shift && *index < c->n_old ? 1 : BLOCKS_AT_ONCE));
 	last = MIN(last, limit);
-	r = full_blocks(c, *index, last, err);
+	r = full_blocks(c, *index, &last, err);
 	*index = last;
 	return r;
 }

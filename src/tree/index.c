@@ -430,6 +430,11 @@ void index_put_owed(struct index *ix, uint64_t id)
 	put_pair(ix, REC_OWED, id, 0);
 }
 
+void index_put_written(struct index *ix, uint64_t id)
+{
+	put_pair(ix, REC_WRITTEN, id, 0);
+}
+
 void index_put_end(struct index *ix, uint64_t at)
 {
 	put_pair(ix, REC_END, at, 0);

@@ -94,6 +94,9 @@ int index_begin(struct index *ix, uint64_t session, uint64_t root_id, uint64_t i
 	const struct watch_stamp *stamp, struct err *err) _must_use_;
 /* A folder that the pass owes: it is to be looked at in the next one, whatever changes. */
 void index_put_owed(struct index *ix, uint64_t id);
+/* The content or metadata of an inode that has other names is about to change at the destination:
+ * what was said of those before counts no longer. */
+void index_put_written(struct index *ix, uint64_t id);
 void index_put_dir(struct index *ix, uint64_t id);
 void index_put(struct index *ix, const struct index_entry *e, uint64_t at);
 /* Content of the entry being sent: so many blocks of it so far. */

@@ -21,7 +21,8 @@ enum rec_type {
 	REC_END,
 	REC_BEGIN,
 	REC_BATCH,
-	REC_OWED
+	REC_OWED,
+	REC_WRITTEN
 };
 
 struct rec {
@@ -60,7 +61,7 @@ struct rec_move {
 
 struct rec_ack {
 	struct rec rec;
-	uint64_t applied, synced; /* END: at; BATCH: number, at; OWED: id */
+	uint64_t applied, synced; /* END: at; BATCH: number, at; OWED, WRITTEN: id */
 };
 
 struct rec_begin {

@@ -33,6 +33,12 @@ struct part_move {
 };
 VEC(part_move_vec, struct part_move);
 
+/* An inode of several names that was changed at the destination through one of them. */
+struct written {
+	uint64_t id, off;
+};
+VEC(written_vec, struct written);
+
 struct journal {
 	const unsigned char *map;
 	size_t size;
@@ -45,6 +51,7 @@ struct journal {
 	struct part_dir_vec dirs;   /* sorted by id */
 	struct part_move_vec moves; /* by from_dir, from */
 	struct part_move_vec ins;   /* the same by to_dir */
+	struct written_vec written; /* by id, off */
 };
 
 static void journal_done(struct journal *j)
@@ -54,6 +61,7 @@ static void journal_done(struct journal *j)
 	part_dir_vec_done(&j->dirs);
 	part_move_vec_done(&j->moves);
 	part_move_vec_done(&j->ins);
+	written_vec_done(&j->written);
 	idset_done(&j->owed);
 	idset_done(&j->dropped);
 }
@@ -136,6 +144,31 @@ static int by_to(const void *pa, const void *pb)
 	return r ? r : strcmp(a->to, b->to);
 }
 
+static int by_written(const void *pa, const void *pb)
+{
+	const struct written *a = pa, *b = pb;
+	int r = compare_id(a->id, b->id);
+
+	return r ? r : compare_id(a->off, b->off);
+}
+
+/* Was the inode changed through another name after what lies there was said of it? */
+static bool written_since(const struct journal *j, uint64_t id, uint64_t off)
+{
+	size_t low = 0, high = j->written.n;
+
+	while (low < high) { /* the first that is later */
+		size_t mid = low + (high - low) / 2;
+		struct written key = {id, off};
+
+		if (by_written(&j->written.v[mid], &key) <= 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < j->written.n && j->written.v[low].id == id;
+}
+
 /* Second reading: the folders and moves that are trusted. */
 static void journal_gather(struct journal *j)
 {
@@ -163,8 +196,12 @@ static void journal_gather(struct journal *j)
 			j->pending = ack->synced <= j->trusted ? 0 : ack->applied;
 		} else if (r->type == REC_OWED) {
 			idset_add(&j->owed, ack->applied);
+		} else if (r->type == REC_WRITTEN) {
+			*written_vec_push(&j->written) = (struct written){ack->applied, off};
 		}
 	}
+	if (j->written.n)
+		qsort(j->written.v, j->written.n, sizeof(*j->written.v), by_written);
 	if (j->dirs.n)
 		qsort(j->dirs.v, j->dirs.n, sizeof(*j->dirs.v), by_dir_id);
 	for (size_t i = 0; i < j->moves.n; i++)
@@ -244,6 +281,7 @@ struct merge {
 	struct name_slot_vec names;
 	struct todo_vec todo;
 	struct watch_stamp stamp;
+	bool look; /* the folder has to be looked at again */
 	bool failed;
 	struct err *err;
 };
@@ -318,12 +356,24 @@ static void out_entry(struct merge *m, uint64_t dir, const struct index_entry *e
 		out(m, e->blocks, 8 * (size_t)e->n_blocks);
 }
 
+/* The same of what was said there in the journal, or before it (0). */
+static void out_said(struct merge *m, uint64_t dir, struct index_entry *e, uint64_t off)
+{
+	if (S_ISREG(e->mode) && written_since(m->j, e->id, off)) {
+		e->size = e->n_blocks = 0;
+		e->flags = INDEX_F_PARTIAL | INDEX_F_RACY;
+		m->look = true;
+	}
+	out_entry(m, dir, e);
+}
+
 static void out_done(struct merge *m, const struct rec_done *done)
 {
 	struct rec_done d = *done;
 
 	d.rec = (struct rec){REC_DONE, 0, sizeof(d), 0};
-	d.flags |= idset_has(&m->j->owed, d.id) ? INDEX_F_RACY : 0;
+	d.flags |= m->look || idset_has(&m->j->owed, d.id) ? INDEX_F_RACY : 0;
+	m->look = false;
 	m->dirs.v[m->dirs.n - 1].done = m->off;
 	add_facts(m, m->here.above, m->here.name, d.facts);
 	out(m, &d, sizeof(d));
@@ -356,7 +406,7 @@ static void merge_whole(struct merge *m, const struct part_dir *d)
 
 	for (uint64_t off = d->first; next_said(m->j, d, &off, &e); off += rec_at(m->j, off)->len)
 		if (!is_part(m->j, off))
-			out_entry(m, d->id, &e);
+			out_said(m, d->id, &e, off);
 	out_done(m, (const struct rec_done *)(m->j->map + d->done));
 }
 
@@ -414,7 +464,7 @@ static void merge_part_entries(struct merge *m, const struct part_dir *d)
 			merge_partial_file(m, d, &off, &e);
 			continue;
 		}
-		out_entry(m, d->id, &e);
+		out_said(m, d->id, &e, off);
 		off += rec_at(m->j, off)->len;
 	}
 }
@@ -441,7 +491,7 @@ static bool merge_moved_in(struct merge *m, uint64_t dir, const struct name_vec 
 			if (in == mv->from_dir && strcmp(e.name, mv->from) == 0)
 				break;
 		e.name = mv->to;
-		out_entry(m, dir, &e);
+		out_said(m, dir, &e, 0);
 		any = true;
 	}
 	return any;
@@ -481,7 +531,7 @@ static void merge_mixed(
 		if (gone)
 			done.flags |= INDEX_F_RACY;
 		else if (!has_name(&names, e.name))
-			out_entry(m, t->id, &e);
+			out_said(m, t->id, &e, 0);
 	}
 	if (d)
 		merge_part_entries(m, d);

@@ -81,6 +81,29 @@ void moves_gone(struct moves *m, const struct index_entry *e)
 		idset_add(&m->gone_ids, e->id);
 }
 
+/* Is that folder, or one on the way to it, gone? */
+static bool is_lost(const struct moves *m, const struct sender *s, uint64_t dir)
+{
+	uint64_t parent;
+	const char *name;
+	struct index_dir d;
+
+	for (;; dir = parent) {
+		if (idset_has(&m->gone_ids, dir) && index_dir(m->ix, dir, &d) && !was_seen(m, &d))
+			return true;
+		if (!sender_place(s, dir, &parent, &name))
+			return false;
+	}
+}
+
+bool moves_into_lost(const struct moves *m, const struct sender *s)
+{
+	for (size_t i = 0; i < m->news.n; i++)
+		if (is_lost(m, s, m->news.v[i].dir))
+			return true;
+	return false;
+}
+
 /* Planning */
 
 static uint32_t depth_of(const struct sender *s, uint64_t dir)
@@ -187,39 +210,15 @@ static int by_to(const void *a, const void *b, void *moves)
 	return compare_to(a, moves, y->to_dir, moves_name(moves, y));
 }
 
-/* The folders on the way to where something moves. */
-static void add_used(const struct moves *m, const struct sender *s, struct idset *ret)
-{
-	for (size_t i = 0; i < m->v.n; i++) {
-		uint64_t dir = m->v.v[i].to_dir, parent;
-		const char *name;
-
-		while (!idset_has(ret, dir)) {
-			idset_add(ret, dir);
-			if (!sender_place(s, dir, &parent, &name))
-				break;
-			dir = parent;
-		}
-	}
-}
-
-/* Folders that were found nowhere. Where changes are tracked, one can go after something was seen
- * to move into it: it stays until the next pass. */
+/* Folders that were found nowhere. */
 static void plan_drops(struct moves *m, struct sender *s)
 {
-	struct idset used = {0};
 	struct index_dir d;
 
-	add_used(m, s, &used);
 	for (size_t i = 0; i < m->gone_dirs.n; i++) {
 		if (!index_dir(m->ix, m->gone_dirs.v[i], &d) || was_seen(m, &d) ||
 			idset_has(&m->dropped, d.id))
 			continue;
-		if (idset_has(&used, d.id)) {
-			sender_owe(s, d.parent);
-			sender_owe(s, d.id);
-			continue;
-		}
 		idset_add(&m->dropped, d.id);
 		*move_vec_push(&m->v) = (struct move){.id = d.id,
 			.from_dir = d.parent,
@@ -227,7 +226,6 @@ static void plan_drops(struct moves *m, struct sender *s)
 			.from_depth = index_depth(m->ix, d.parent)};
 		s->res->deleted++;
 	}
-	idset_done(&used);
 }
 
 static void plan(struct moves *m, struct sender *s)

@@ -60,6 +60,9 @@ bool moves_see(struct moves *m, const struct index_dir *d);
 bool moves_is_there(const struct moves *m, const struct index_dir *d);
 void moves_new(struct moves *m, uint64_t id, uint64_t dir, const char *name, bool is_dir);
 void moves_gone(struct moves *m, const struct index_entry *e);
+/* Where tracked: was something found in a folder that went after that? It can't be told where the
+ * destination should have it. */
+bool moves_into_lost(const struct moves *m, const struct sender *s);
 /* Decides, and sends the batch. */
 int moves_send(struct moves *m, struct sender *s, struct err *err) _must_use_;
 /* What moved to that name, for a visit; NULL: nothing. */

@@ -213,7 +213,7 @@ int scan_changes(struct sender *s, struct id_vec *ret, struct err *err)
 			break;
 	}
 	if (r >= 0)
-		whole = settle_lost(&sc, &dirs);
+		whole = settle_lost(&sc, &dirs) && !moves_into_lost(&s->moves, s);
 	if (r >= 0 && !whole)
 		start_over(s, ret);
 	s->res->entries = index_n_dirs(&s->ix) + index_n_names(&s->ix);

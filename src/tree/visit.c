@@ -69,11 +69,28 @@ static void keep_replaced(struct visit *v, const struct index_entry *old)
 	keep(v, &e);
 }
 
-static void record(struct visit *v, const struct index_entry *e, uint32_t nlink)
+/* The first name in this pass of an inode that has several. If one that was sent earlier is another
+ * inode at the destination, the next pass has to look at both: then they become one. */
+static void first_name(struct visit *v, const struct index_entry *e)
+{
+	struct index_entry other;
+	uint64_t dir;
+	size_t pos = 0;
+
+	hardlinks_add(&v->s->links, v->id, e);
+	while (v->s->use_index && index_name(&v->s->ix, e->id, &pos, &other, &dir)) {
+		if (other.inode == e->inode)
+			continue;
+		sender_owe(v->s, dir);
+		v->racy = true;
+	}
+}
+
+static void record(struct visit *v, const struct index_entry *e, bool several)
 {
 	index_put(&v->s->ix, e, sender_offset(v->s));
-	if (nlink > 1 && !S_ISDIR(e->mode))
-		hardlinks_add(&v->s->links, v->id, e);
+	if (several)
+		first_name(v, e);
 	v->s->res->sent++;
 	progress_item(v->s->a->progress, 1);
 }
@@ -232,9 +249,11 @@ static bool find_table(const struct file *f, struct index_entry *ret)
 	if (old->size && content_shift(old->size) != content_shift(f->new.size))
 		return false;
 	*ret = *old;
+	if (old->flags & INDEX_F_PARTIAL)
+		return ret->n_blocks > 0;
 	while (!ret->n_blocks && index_name(&f->v->s->ix, old->id, &pos, ret, &dir))
 		if (ret->inode != old->inode || !digest_eq(&ret->content, &old->content) ||
-			ret->size != old->size)
+			ret->size != old->size || ret->flags & INDEX_F_PARTIAL)
 			ret->n_blocks = 0;
 	return ret->n_blocks > 0;
 }
@@ -302,6 +321,22 @@ static bool has_hole(int fd, uint64_t size, uint64_t blocks)
 	return size > 4096 && lseek(fd, 0, SEEK_HOLE) < (off_t)size;
 }
 
+/* Has the inode other names than this one, here or by what the index says? */
+static bool has_others(
+	const struct visit *v, const struct list_item *i, const struct index_entry *old)
+{
+	struct index_entry e;
+	uint64_t dir;
+	size_t pos = 0;
+
+	if (i->nlink > 1 || v->s->e.nlink > 1)
+		return true;
+	while (v->s->use_index && index_name(&v->s->ix, i->id, &pos, &e, &dir))
+		if (!old || old->at != e.at)
+			return true;
+	return false;
+}
+
 static int send_file(struct visit *v, const struct list_item *i, const char *name, int fd,
 	const struct index_entry *old, bool linked, struct err *err)
 {
@@ -310,12 +345,14 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 		.old = old,
 		.c = {.fd = fd, .size = s->e.size, .out = &s->out, .more = content_more, .ctx = s}};
 	uint64_t at = sender_offset(s);
-	bool sent, sparse = has_hole(fd, s->e.size, i->blocks);
+	bool sent, sparse = has_hole(fd, s->e.size, i->blocks), several = has_others(v, i, old);
 	int r;
 
 	describe(v, name, &f.new);
 	f.new.flags |= sparse ? INDEX_F_SPARSE : 0;
 	f.new.inode = old ? old->inode : ++s->last_inode;
+	if (old && several)
+		index_put_written(&s->ix, f.new.id);
 	r = s->e.size <= INLINE_MAX && !sparse ? send_small(&f, err) : send_large(&f, err);
 	if (r >= 0)
 		r = check_unchanged(&f, fd, err);
@@ -331,14 +368,14 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 	f.new.content = f.c.sum;
 	f.new.blocks = f.c.blocks;
 	f.new.n_blocks = f.c.blocks ? f.c.n_blocks : 0;
-	record(v, &f.new, s->e.nlink);
+	record(v, &f.new, several);
 	s->res->bytes += f.c.sent;
 	content_done(&f.c);
 	return 0;
 }
 
-/* Symlinks, devices, fifos, sockets: always made anew. */
-static void send_node(struct visit *v, const char *name)
+/* Symlinks, devices, fifos, sockets: one that is not as it was is made anew. */
+static void send_node(struct visit *v, const struct list_item *i, const char *name)
 {
 	struct opbuf *b = &v->s->out;
 	struct entry *e = &v->s->e;
@@ -355,7 +392,7 @@ static void send_node(struct visit *v, const char *name)
 	op_end(b);
 	describe(v, name, &new);
 	new.inode = ++v->s->last_inode;
-	record(v, &new, e->nlink);
+	record(v, &new, has_others(v, i, NULL));
 }
 
 /* Another name of an inode that went already in this pass. */
@@ -443,10 +480,45 @@ static bool link_to_same(
 			name_op(v, OP_KEEP, name);
 		}
 		e.name = name;
-		record(v, &e, i->nlink);
+		record(v, &e, true);
 		return true;
 	}
 	return false;
+}
+
+static bool is_node(const struct index_entry *e, const struct index_entry *other)
+{
+	return e->id == other->id && e->meta == other->meta &&
+	       (e->mode & S_IFMT) == (other->mode & S_IFMT);
+}
+
+/* A node is all in its metadata. So one that was read just now, as its change time says nothing, is
+ * still the inode that the destination has, by this name or by another. */
+static bool node_is_there(
+	struct visit *v, const struct list_item *i, const char *name, const struct index_entry *old)
+{
+	_cleanup_free_ char *path = NULL;
+	struct index_entry new, e;
+	uint64_t dir;
+	size_t pos = 0;
+	bool found = false;
+
+	if (v->s->ix.distrust)
+		return false;
+	describe(v, name, &new);
+	while (!found && index_name(&v->s->ix, i->id, &pos, &e, &dir))
+		found = is_node(&e, &new) && is_valid(v, &e, dir);
+	if (found && (!old || old->inode != e.inode)) {
+		path = sender_path(v->s, dir, e.name);
+		link_op(v, name, i->id, path);
+	} else if (!found && !(old && is_node(old, &new))) {
+		return false;
+	} else if (v->exact) {
+		name_op(v, OP_KEEP, name);
+	}
+	new.inode = found ? e.inode : old->inode;
+	record(v, &new, has_others(v, i, old));
+	return true;
 }
 
 static int send_inode(struct visit *v, struct list_item *i, const char *name,
@@ -478,11 +550,12 @@ static int send_inode(struct visit *v, struct list_item *i, const char *name,
 		return vanished(v, name, err);
 	}
 	if (!S_ISREG(i->mode)) {
-		send_node(v, name);
+		if (!node_is_there(v, i, name, old))
+			send_node(v, i, name);
 		return 0;
 	}
 	if (old && (old->id != i->id || !S_ISREG(old->mode) || v->s->ix.distrust) &&
-		!(old->flags & INDEX_F_PARTIAL))
+		!(old->flags & INDEX_F_PARTIAL && old->n_blocks))
 		old = NULL;
 	if (old && old->id != i->id)
 		old = NULL;
@@ -625,7 +698,7 @@ static int visit_item(struct visit *v, struct list_item *i, const char *name,
 	}
 	keep(v, old);
 	if (i->nlink > 1)
-		hardlinks_add(&v->s->links, v->id, old);
+		first_name(v, old);
 	return 0;
 }
 

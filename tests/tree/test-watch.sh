@@ -46,14 +46,16 @@ sent() { # KIND
 
 # Live passes go on beside the operations.
 rounds() { # KIND MODE
-	local kind=$1 mode=$2 i pid status=0
+	local kind=$1 mode=$2 how=(tracked) i pid status=0
+	# Of what moves about while it is looked for, a live pass may think better, and walk.
+	[ "$mode" != live ] || how=()
 	begin "$kind"
 	pass "$kind" || return 1
 	for ((i = 0; i < ROUNDS; i++)); do
 		churn "$work/$kind/tree" $((SEED * 1000 + i)) "$OPS" --flags &
 		pid=$!
 		[ "$mode" = live ] || wait "$pid"
-		pass "$kind" tracked || status=$?
+		pass "$kind" "${how[@]}" || status=$?
 		wait "$pid" || :
 		[ $status = 0 ] || break
 		[ $((i % 3)) != 2 ] || final "$kind" tracked || status=$?

@@ -13,6 +13,7 @@
  *	treecp watch DIR FOLDER [bounded]	(arms it, before there is an index)
  *	treecp unwatch FOLDER
  *	treecp commit INDEX
+ *	treecp show INDEX	(what it says, one name a line)
  *	treecp sums FROM TO INDEX STATE		(fails unless all four ways to the digest agree)
  */
 #include <fcntl.h>
@@ -379,6 +380,50 @@ static int main_verify(char **argv)
 	return wrong > 0;
 }
 
+static void show_entry(const char *path, const struct index_entry *e)
+{
+	printf("%s: %llu as %llx, mode %o, size %llu, changed %lld, flags %x, meta %llx, content ",
+		path, (unsigned long long)e->id, (unsigned long long)e->inode, e->mode,
+		(unsigned long long)e->size, (long long)e->ctime, e->flags,
+		(unsigned long long)e->meta);
+	for (size_t i = 0; i < sizeof(e->content.b); i++)
+		printf("%02x", e->content.b[i]);
+	for (uint32_t i = 0; i < e->n_blocks; i++)
+		printf(" %llx", (unsigned long long)e->blocks[i]);
+	putchar('\n');
+}
+
+static void show_dir(const char *path, const struct index *ix, uint64_t id)
+{
+	struct index_entry e;
+	struct index_dir d;
+
+	if (!index_dir(ix, id, &d))
+		return;
+	printf("%s/: %llu, changed %lld, flags %x\n", path, (unsigned long long)id,
+		(long long)d.ctime, d.flags);
+	while (index_next(ix, &d, &e)) {
+		_cleanup_free_ char *sub = xasprintf("%s/%s", path, e.name);
+
+		if (S_ISDIR(e.mode))
+			show_dir(sub, ix, e.id);
+		else
+			show_entry(sub, &e);
+	}
+}
+
+static int main_show(const char *path)
+{
+	struct index ix;
+	struct err err = ERR_INIT;
+
+	if (index_open(path, NULL, &ix, &err) < 0)
+		die("index", &err);
+	show_dir("", &ix, ix.root_id);
+	index_done(&ix);
+	return 0;
+}
+
 static void print_sum(const char *who, int r, const struct digest128 *d, uint64_t n)
 {
 	printf("%s %d %llu ", who, r, (unsigned long long)n);
@@ -434,6 +479,8 @@ int main(int argc, char **argv)
 		watch_end(argv[2], "tree");
 		return 0;
 	}
+	if (argc == 3 && str_eq(argv[1], "show"))
+		return main_show(argv[2]);
 	if (argc >= 4 && str_eq(argv[1], "verify"))
 		return main_verify(argv + 2);
 	if (argc < 4) {
