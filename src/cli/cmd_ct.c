@@ -69,7 +69,7 @@ static const struct option_spec own_options[] = {
 static void list_show(struct cli *cli, const json_t *cts)
 {
 	static const char *const columns[] = {
-		"name", "state", "pool", "driver", "send?", "send_note?", "peer?", NULL};
+		"name", "state", "pool", "driver", "send?", "send_note?", "peer?", "error?", NULL};
 
 	output_table(cli, cts, columns);
 }

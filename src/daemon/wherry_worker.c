@@ -37,10 +37,48 @@ static serve_fn *function_of(const char *name)
 	return NULL;
 }
 
+/* What an operator calls the arguments that he can make too long. */
+static const char *meaning_of(const char *field)
+{
+	static const struct {
+		const char *field, *meaning;
+	} all[] = {
+		{"ct", "the name of the container"},
+		{"as_id", "the new name of the container"},
+		{"host", "the name of the host"},
+		{"pool", "the name of the pool"},
+		{"to_pool", "the name of the pool"},
+		{"name", "the name"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (str_eq(all[i].field, field))
+			return all[i].meaning;
+	return NULL;
+}
+
+static int check_length(const json_t *args, const struct json_field *f, struct err *err)
+{
+	const json_t *v = json_object_get(args, f->name);
+	const char *meaning = meaning_of(f->name);
+	_cleanup_free_ char *shown = NULL;
+
+	if (f->kind != JSON_KIND_STR || !meaning || json_string_length(v) <= f->max)
+		return 0;
+	shown = str_escape(json_string_value(v), 32);
+	return err_set(err, ERR_INVALID, "%s is too long: %zu bytes, %llu are possible (%s...)",
+		meaning, json_string_length(v), (unsigned long long)f->max, shown);
+}
+
 int serve_args(struct serve *s, const struct json_field *fields, void *out, struct err *err)
 {
-	int r = json_read(s->args, fields, 0, out, err);
+	int r = 0;
 
+	for (const struct json_field *f = fields; r >= 0 && f->name; f++)
+		r = check_length(s->args, f, err);
+	if (r < 0)
+		return r;
+	r = json_read(s->args, fields, 0, out, err);
 	return r < 0 ? err_prefix(err, "%s", s->call->name) : 0;
 }
 

@@ -51,6 +51,7 @@ void container_free(struct container *c)
 	strv_free(c->includes);
 	option_vec_free(&c->options);
 	option_vec_free(&c->refused);
+	strv_free(c->ignored);
 	free(c);
 }
 

@@ -31,6 +31,7 @@
 #define CONTAINER_VOLUMES_MAX  32
 #define CONTAINER_INCLUDES_MAX 32
 #define CONTAINER_OPTIONS_MAX  512 /* of options and of refused, each */
+#define CONTAINER_IGNORED_MAX  16
 #define OPTION_KEY_MAX	       128
 #define OPTION_VALUE_MAX       4096
 #define MOUNTPOINT_MAX	       1024
@@ -73,6 +74,9 @@ struct container {
 	struct option_vec options; /* carried as they are: harmless by the runtime's table */
 	/* On loading: what reaches out of the container (hooks, host paths, includes). */
 	struct option_vec refused;
+	/* On loading: lines that mean nothing to the runtime, as "line 12 (text)"; the first few.
+	 * They do not travel: only to be told of. */
+	char **ignored;
 };
 
 struct container *container_new(const char *name);

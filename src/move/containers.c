@@ -152,6 +152,15 @@ static json_t *refused_json(const struct container *c)
 	return a;
 }
 
+static json_t *ignored_json(const struct container *c)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; c->ignored[i]; i++)
+		json_array_append_new(a, json_string(c->ignored[i]));
+	return a;
+}
+
 int containers_show(struct move_ctx *m, const char *ct, json_t **ret, struct err *err)
 {
 	_cleanup_container_ struct container *c = NULL;
@@ -172,6 +181,8 @@ int containers_show(struct move_ctx *m, const char *ct, json_t **ret, struct err
 		json_object_set_new(o, "volumes", v);
 		json_object_set_new(o, "config", container_json(c));
 		json_object_set_new(o, "refused", refused_json(c));
+		if (c->ignored)
+			json_object_set_new(o, "ignored", ignored_json(c));
 	}
 	volume_vec_free(&vols);
 	*ret = o;

@@ -111,6 +111,15 @@ static int measure(struct sending *s, struct err *err)
 	return 0;
 }
 
+/* Not carried, as it has no effect here either; but somebody may believe that it has. */
+static void say_ignored(struct sending *s)
+{
+	for (size_t i = 0; s->c->ignored && s->c->ignored[i]; i++)
+		move_say(s->m,
+			"container '%s': LXC ignores %s of its configuration, so it is not sent",
+			s->t->ct, s->c->ignored[i]);
+}
+
 int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	struct sending **ret, struct err *err)
 {
@@ -147,6 +156,7 @@ int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 		r = measure(s, err);
 	if (r < 0)
 		return r;
+	say_ignored(s);
 	s->peer->patience = 30 * USEC_PER_SEC;
 	*ret = TAKE_PTR(s);
 	return 0;

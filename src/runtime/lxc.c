@@ -21,6 +21,14 @@ static int driver_state(const char *name, enum ct_state *ret, pid_t *ret_init, s
 	_cleanup_lxc_ struct lxc_container *c = NULL;
 	int r = lxc_handle_open(name, &c, err);
 
+	if (r == -ERR_INVALID && lxc_handle_has_monitor(name)) {
+		/* What cannot be read cannot be asked; that it runs is certain all the same. */
+		err_clear(err);
+		*ret = CT_RUNNING;
+		if (ret_init)
+			*ret_init = 0;
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	*ret = lxc_handle_state(c);

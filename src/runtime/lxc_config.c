@@ -292,6 +292,20 @@ static bool split_line(char *line, char **ret_key, char **ret_value)
 	return true;
 }
 
+/* LXC passes over it, and so does a move: if it was meant to do something, its owner should know.
+ * Comments and empty lines are meant to do nothing. */
+static void note_ignored(struct reader *r, unsigned number, const char *line)
+{
+	_cleanup_free_ char *shown = NULL, *text = NULL;
+
+	line += strspn(line, " \t");
+	if (!*line || *line == '#' || strv_len(r->c->ignored) == CONTAINER_IGNORED_MAX)
+		return;
+	shown = str_escape(line, strnlen(line, 64));
+	text = xasprintf("line %u (%s)", number, shown);
+	strv_push(&r->c->ignored, text);
+}
+
 /* What a peer would take. */
 static int check_length(const struct container *c, struct err *err)
 {
@@ -317,6 +331,8 @@ static int read_lines(struct reader *r, char *text, struct err *err)
 				err, ERR_INVALID, "line %u has no \"=\": %.64s", number, line);
 		if (key)
 			read_pair(r, key, value);
+		else
+			note_ignored(r, number, line);
 		if (err->code || check_length(r->c, err) < 0)
 			return err_prefix(err, "line %u", number);
 		if (!end)

@@ -133,9 +133,9 @@ int lxc_handle_open(const char *name, struct lxc_container **ret, struct err *er
 
 /* The name of the monitor's command socket as LXC makes it: the path, or where that is too long for
  * an address its FNV-1a. */
-static size_t command_socket(const struct lxc_container *c, struct sockaddr_un *ret)
+static size_t command_socket(const char *name, struct sockaddr_un *ret)
 {
-	_cleanup_free_ char *folder = xasprintf("%s/%s", c->config_path, c->name);
+	_cleanup_free_ char *folder = xasprintf("%s/%s", lxc_handle_path(), name);
 	_cleanup_free_ char *path = xasprintf("%s/command", folder);
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
@@ -150,11 +150,11 @@ static size_t command_socket(const struct lxc_container *c, struct sockaddr_un *
 	return offsetof(struct sockaddr_un, sun_path) + 1 + strlen(path);
 }
 
-static bool has_monitor(const struct lxc_container *c)
+bool lxc_handle_has_monitor(const char *name)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un addr;
-	size_t n = command_socket(c, &addr);
+	size_t n = command_socket(name, &addr);
 
 	return fd >= 0 &&
 	       (connect(fd, (struct sockaddr *)&addr, (socklen_t)n) == 0 || errno == EAGAIN);
@@ -180,8 +180,9 @@ enum ct_state lxc_handle_state(struct lxc_container *c)
 
 	for (size_t i = 0; name && i < ARRAY_SIZE(states); i++)
 		if (strcmp(states[i].name, name) == 0)
-			return states[i].state == CT_STOPPED && has_monitor(c) ? CT_STOPPING
-									       : states[i].state;
+			return states[i].state == CT_STOPPED && lxc_handle_has_monitor(c->name)
+				       ? CT_STOPPING
+				       : states[i].state;
 	return CT_OTHER;
 }
 

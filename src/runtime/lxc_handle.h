@@ -25,6 +25,9 @@ int lxc_handle_open(const char *name, struct lxc_container **ret, struct err *er
 void lxc_handle_putp(struct lxc_container **c);
 #define _cleanup_lxc_ _cleanup_(lxc_handle_putp)
 
+/* Does anybody watch over it? True of every container that runs, also if LXC can't read its
+ * configuration (any more). */
+bool lxc_handle_has_monitor(const char *name);
 enum ct_state lxc_handle_state(struct lxc_container *c);
 pid_t lxc_handle_init(struct lxc_container *c); /* 0: there is none */
 /* "WHAT: LXC's reason" */

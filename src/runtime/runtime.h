@@ -16,7 +16,7 @@
  * A container under LXC belongs to nobody's service: its monitor is lxc-start, run as a program, in
  * a session of its own in LXC's own control groups (lxc.monitor.NAME), so that neither the end of
  * the worker, nor `pkill wherry-worker`, nor a restart of wherryd by systemd, which kills by
- *control group, takes it along.
+ * control group, takes it along.
  */
 #pragma once
 

@@ -12,7 +12,7 @@ unharmed() {
 	is "$(running_on web)$(traces b web)" a "$1: it runs on, nothing is there"
 }
 
-plan 37
+plan 43
 lab_up
 make_ct a web --busybox --address 10.99.0.101
 on a lxc-start web
@@ -55,6 +55,17 @@ for step in rootfs sync state cleanup; do
 	like "$(refusal a wherry ct send $step web)" '^wherry: .*web' "$step of a container that is not being sent"
 done
 like "$(refusal a wherry ct send web)" '^wherry: .*(HOST|host|[Uu]sage)' "no host named"
+long=$(printf 'x%.0s' $(seq 300))
+like "$(refusal a wherry ct show "$long")" '^wherry: the name of the container is too long: 300 bytes, 64 are possible .x{32}\.\.\.\)$' "a name that is too long"
+like "$(refusal a wherry ct send web b --as-id "$long")" '^wherry: the new name of the container is too long' "as a new name, too"
+on a sh -c 'cp /var/lib/lxc/web/config /root/web.config; printf "# a comment\nxc.cap.drop = sys_time\n" >>/var/lib/lxc/web/config'
+like "$(refusal a wherry ct send web nowhere.invalid)$(on a wherry ct send web b --dry-run 2>&1 | grep ignores)" \
+	"LXC ignores line [0-9]+ .xc.cap.drop = sys_time. of its configuration, so it is not sent$" "a line that LXC ignores is named before anything changes"
+on a sh -c 'echo lxc.tty.max >>/var/lib/lxc/web/config'
+like "$(refusal a wherry ct send web b)" 'line [0-9]+ has no "=": lxc.tty.max' "one that LXC would not start with is refused"
+like "$(on a wherry ct list)" 'web +running .* line [0-9]+ has no "="' "the container still runs, and the list says so, and why it can't be read"
+on a cp /root/web.config /var/lib/lxc/web/config
+unharmed "lines that mean nothing"
 like "$(refusal a wherry ct send web b --no-such-option)" '^wherry: .*no-such-option' "an unknown option"
 
 # --- what the other node has not got

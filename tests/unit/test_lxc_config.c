@@ -113,6 +113,22 @@ static void test_syntax(void **state)
 	}
 }
 
+static void test_ignored(void **state)
+{
+	_cleanup_container_ struct container *c = parse(
+		"# a comment\n\n \t\nnonsense\nlxc.uts.name = a\n  xc.cap.drop = sys_time\n");
+	_cleanup_(str_done) struct str many = STR_INIT;
+
+	assert_int_equal(strv_len(c->ignored), 2);
+	assert_string_equal(c->ignored[0], "line 4 (nonsense)");
+	assert_string_equal(c->ignored[1], "line 6 (xc.cap.drop = sys_time)");
+	for (unsigned i = 0; i < 1000; i++)
+		str_add(&many, "x\n");
+	container_free(c);
+	c = parse(many.buf);
+	assert_int_equal(strv_len(c->ignored), CONTAINER_IGNORED_MAX);
+}
+
 static void test_broken(void **state)
 {
 	static const char *const rows[] = {"lxc.uts.name", "lxc.x\n", "lxc.idmap = u 0 100000",
@@ -378,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_ignored),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_limits),
