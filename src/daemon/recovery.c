@@ -7,7 +7,14 @@
 #define BACKOFF_FIRST (5 * USEC_PER_SEC)
 #define BACKOFF_LAST  (300 * USEC_PER_SEC)
 #define IDLE	      (3600 * USEC_PER_SEC) /* what is staged may have expired */
-#define PARTS_MAX     4			    /* workers at a time; dead peers take theirs a while */
+
+/* Workers at a time, of each kind: none of them waits for another kind. What is local ends soon;
+ * a peer may be dead, and takes its time then; one that was dead last time probably is again, and
+ * must not be in the way of those that nobody has asked yet. */
+enum part_kind { PART_LOCAL, PART_PEER, PART_DEAD_PEER, N_PART_KINDS };
+static const size_t parts_max[N_PART_KINDS] = {4, 16, 4};
+
+static const char peer_call[] = "recover.peer";
 
 static void start(struct server *s);
 
@@ -92,6 +99,35 @@ static int resume(struct server *s, const json_t *cts)
 	return failed;
 }
 
+static bool was_dead(const struct recovery *r, const json_t *peer)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(r->dead, i, v) if (json_equal(v, peer)) return true;
+	return false;
+}
+
+/* peer is borrowed. */
+static void note_dead(struct recovery *r, json_t *peer, bool dead)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(r->dead, i, v) if (json_equal(v, peer)) break;
+	if (!dead)
+		json_array_remove(r->dead, i); /* beyond the end: nothing */
+	else if (i == json_array_size(r->dead))
+		json_array_append(r->dead, peer);
+}
+
+static enum part_kind kind_of(const struct recovery *r, const struct recovery_part *p)
+{
+	if (p->call != peer_call)
+		return PART_LOCAL;
+	return was_dead(r, p->args) ? PART_DEAD_PEER : PART_PEER;
+}
+
 /* The same again would do nothing more: one that waits or runs is enough. args is stolen. */
 static void add_part(struct server *s, const char *call, json_t *args)
 {
@@ -103,6 +139,7 @@ static void add_part(struct server *s, const char *call, json_t *args)
 			return;
 		}
 	*recovery_part_vec_push(all) = (struct recovery_part){.call = call, .args = args};
+	all->v[all->n - 1].kind = kind_of(&s->recovery, &all->v[all->n - 1]);
 }
 
 static void remove_part(struct recovery *r, size_t i)
@@ -148,6 +185,9 @@ static void on_part(struct task *t, const json_t *result)
 
 	for (size_t i = 0; i < r->parts.n; i++)
 		if (r->parts.v[i].task == t) {
+			if (result && r->parts.v[i].call == peer_call)
+				note_dead(r, r->parts.v[i].args,
+					json_get_bool(result, "dead", false));
 			remove_part(r, i);
 			break;
 		}
@@ -156,34 +196,30 @@ static void on_part(struct task *t, const json_t *result)
 	end_round(t->server);
 }
 
-static size_t running_parts(const struct recovery *r)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->parts.n; i++)
-		n += r->parts.v[i].task != NULL;
-	return n;
-}
-
 static void start_parts(struct server *s)
 {
 	struct recovery *r = &s->recovery;
+	size_t running[N_PART_KINDS] = {0};
 
-	for (size_t i = 0; i < r->parts.n && running_parts(r) < PARTS_MAX;) {
+	for (size_t i = 0; i < r->parts.n; i++)
+		running[r->parts.v[i].kind] += r->parts.v[i].task != NULL;
+	for (size_t i = 0; i < r->parts.n;) {
 		struct recovery_part *p = &r->parts.v[i];
 
-		if (!p->task && call_worker(s, p->call, json_incref(p->args), &p->task) < 0) {
+		if (p->task || running[p->kind] >= parts_max[p->kind]) {
+			i++;
+		} else if (call_worker(s, p->call, json_incref(p->args), &p->task) < 0) {
 			p->task = NULL;
 			r->pending = true;
 			remove_part(r, i);
-			continue;
+		} else {
+			p->task->done = on_part;
+			running[p->kind]++;
+			i++;
 		}
-		p->task->done = on_part;
-		i++;
 	}
 }
 
-/* What belongs here first, then what is left over, then the peers. */
 static void plan_parts(struct server *s, const json_t *result)
 {
 	size_t i;
@@ -198,7 +234,7 @@ static void plan_parts(struct server *s, const json_t *result)
 	}
 	add_part(s, "recover.sweep", json_object());
 	json_array_foreach(json_object_get(result, "peers"), i, v)
-		add_part(s, "recover.peer", json_incref(v));
+		add_part(s, peer_call, json_incref(v));
 }
 
 /* A recovery that failed is tried again too. */
@@ -237,6 +273,8 @@ static void start(struct server *s)
 void recovery_run(struct server *s)
 {
 	s->recovery.backoff = 0;
+	if (!s->recovery.dead)
+		s->recovery.dead = json_array();
 	if (s->recovery.task)
 		s->recovery.again = true;
 	else
@@ -252,4 +290,6 @@ void recovery_done(struct server *s)
 	while (r->parts.n)
 		remove_part(r, r->parts.n - 1);
 	recovery_part_vec_done(&r->parts);
+	json_decref(r->dead);
+	r->dead = NULL;
 }

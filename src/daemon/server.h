@@ -41,12 +41,14 @@ struct recovery_part {
 	const char *call; /* "recover.peer" */
 	json_t *args;
 	struct task *task; /* NULL: waits for its turn */
+	unsigned kind;	   /* recovery.c's: whom it may keep waiting */
 };
 VEC(recovery_part_vec, struct recovery_part);
 
 struct recovery {
 	struct task *task; /* the first part, which says what else there is to do */
 	struct recovery_part_vec parts;
+	json_t *dead;		/* array of peers (args of a part) that did not answer last time */
 	sd_event_source *timer; /* the next round */
 	usec_t backoff;
 	usec_t wake;	/* something expires then; 0: nothing */

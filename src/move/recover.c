@@ -27,6 +27,7 @@ struct recovery {
 	struct move_ctx *m;
 	json_t *recovered, *resume, *takeover, *peers;
 	uint64_t pending;
+	bool dead; /* the peer that was to be asked */
 	usec_t wake;
 };
 
@@ -46,6 +47,8 @@ static int finish(struct recovery *x, int r, json_t **ret)
 	json_t *o = json_object();
 
 	json_put_u64(o, "pending", x->pending);
+	if (x->dead)
+		json_put_bool(o, "dead", true);
 	json_object_set_new(o, "recovered", x->recovered);
 	json_object_set_new(o, "resume", x->resume);
 	json_object_set_new(o, "takeover", x->takeover);
@@ -467,6 +470,7 @@ static void peer_is_dead(
 {
 	_cleanup_(str_done) struct str names = STR_INIT;
 
+	x->dead = true;
 	for (size_t i = 0; i < all->n; i++) {
 		if (!is_peer_of(p, all->v[i]) || !waits_for_peer(all->v[i]))
 			continue;

@@ -23,7 +23,7 @@
 int recover_all(struct move_ctx *m, json_t **ret, struct err *err) _must_use_;
 int recover_takeover(
 	struct move_ctx *m, const char *token, json_t **ret, struct err *err) _must_use_;
-/* One that does not answer is tried once, however much waits for it. "resume" as above. */
+/* One that does not answer is tried once, however much waits for it: "dead". "resume" as above. */
 int recover_peer(struct move_ctx *m, const char *peer, const char *user, uint16_t port,
 	const json_t *ssh, json_t **ret, struct err *err) _must_use_;
 /* "wake_ms": when the next transfer expires, if one does. */

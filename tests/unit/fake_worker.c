@@ -9,8 +9,10 @@
  *	mute	ends without an answer
  *	fds	the number of descriptors that came
  *
- * Recovery wants to resume the container "web" once if there is a file WHERRY_RUN_DIR/resume, and
- * to ask the peer "dead", which takes for ever, if there is one called peers. Marks are lines in
+ * Recovery wants to resume the container "web" once if there is a file WHERRY_RUN_DIR/resume, to
+ * take over "tok" if there is one called takeover, and to ask the peer "dead", or those that the
+ * file lists, if there is one called peers. To ask one takes for ever; but as long as there is no
+ * file called hang, those whose names begin with "gone" do not answer at once. Marks are lines in
  * WHERRY_RUN_DIR/marks.
  */
 #include <fcntl.h>
@@ -89,25 +91,46 @@ static void do_wait(struct report *r)
 	report_error(r, &err);
 }
 
+static json_t *peers_of(const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "r");
+	json_t *list = json_array();
+	char name[64];
+
+	while (f && fscanf(f, "%63s", name) == 1)
+		json_array_append_new(list, json_pack("{s:s}", "peer", name));
+	if (f && !json_array_size(list))
+		json_array_append_new(list, json_pack("{s:s}", "peer", "dead"));
+	return list;
+}
+
 static void do_recover(struct report *r)
 {
 	_cleanup_free_ char *path = xasprintf("%s/resume", dirs_run());
 	_cleanup_free_ char *peers = xasprintf("%s/peers", dirs_run());
+	_cleanup_free_ char *takeover = xasprintf("%s/takeover", dirs_run());
 	json_t *result = json_object();
 
 	mark("recover", "");
 	if (unlink(path) == 0)
 		json_object_set_new(result, "resume", json_pack("[s]", "web"));
-	if (access(peers, F_OK) == 0)
-		json_object_set_new(result, "peers", json_pack("[{s:s}]", "peer", "dead"));
+	if (access(takeover, F_OK) == 0)
+		json_object_set_new(result, "takeover", json_pack("[s]", "tok"));
+	json_object_set_new(result, "peers", peers_of(peers));
 	json_put_u64(result, "pending", 0);
 	report_result(r, result);
 }
 
 static void do_peer(struct report *r, const json_t *args)
 {
-	mark("asks", json_get_str(args, "peer"));
-	do_wait(r);
+	_cleanup_free_ char *hang = xasprintf("%s/hang", dirs_run());
+	const char *peer = json_get_str(args, "peer");
+
+	mark("asks", peer);
+	if (str_starts(peer, "gone") && access(hang, F_OK) < 0)
+		report_result(r, json_pack("{s:b,s:i}", "dead", 1, "pending", 1));
+	else
+		do_wait(r);
 }
 
 static void serve(struct report *r, const json_t *args, size_t n_fds)
@@ -119,6 +142,8 @@ static void serve(struct report *r, const json_t *args, size_t n_fds)
 		do_recover(r);
 	else if (str_eq(r->call->name, "recover.peer"))
 		do_peer(r, args);
+	else if (str_eq(r->call->name, "recover.takeover"))
+		mark("takes", json_get_str(args, "token"));
 	else if (str_eq(what, "items"))
 		do_items(r, args);
 	else if (str_eq(what, "lines"))

@@ -425,6 +425,58 @@ static void test_dead_peer_holds_up_nobody(void **state)
 	assert_int_equal(count_marks("asks dead"), 1);
 }
 
+static void write_run_file(const char *name, const char *text)
+{
+	_cleanup_free_ char *path = xasprintf("%s/run/%s", dir, name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void recover_again(uint64_t job)
+{
+	int sock = open_call("ct.send", args_of("die", 0, 0, job));
+
+	expect_error(sock, ERR_UNKNOWN, "its outcome is unknown");
+	close(sock);
+}
+
+/* However many peers hang, what is local does not wait for them. */
+static void test_local_parts_do_not_wait(void **state)
+{
+	char names[512] = "";
+
+	for (int i = 0; i < 40; i++)
+		sprintf(names + strlen(names), "hangs%d\n", i);
+	wait_marks("recover ", 1);
+	write_run_file("peers", names);
+	recover_again(60);
+	wait_marks("asks hangs", 16);
+	write_run_file("takeover", "");
+	recover_again(61);
+	wait_marks("takes tok", 1);
+}
+
+/* Those that did not answer last time hold up nobody who might. */
+static void test_living_peer_does_not_wait(void **state)
+{
+	char names[1024] = "";
+
+	for (int i = 0; i < 60; i++)
+		sprintf(names + strlen(names), "gone%d\n", i);
+	wait_marks("recover ", 1);
+	write_run_file("peers", names);
+	recover_again(62);
+	wait_marks("asks gone", 60);
+	strcat(names, "lives\n");
+	write_run_file("peers", names);
+	write_run_file("hang", "");
+	recover_again(63);
+	wait_marks("asks lives", 1);
+}
+
 static void test_daemon_is_killed(void **state)
 {
 	int sock = open_call("ct.send", args_of("wait", 0, 0, 45));
@@ -596,6 +648,8 @@ int main(void)
 		TEST(test_death_of_a_worker),
 		TEST(test_recovery_resumes),
 		TEST(test_dead_peer_holds_up_nobody),
+		TEST(test_local_parts_do_not_wait),
+		TEST(test_living_peer_does_not_wait),
 		TEST(test_daemon_is_killed),
 		TEST(test_one_daemon_only),
 		TEST(test_flood_of_connections),
