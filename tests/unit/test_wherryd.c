@@ -475,6 +475,7 @@ static void test_living_peer_does_not_wait(void **state)
 	write_run_file("hang", "");
 	recover_again(63);
 	wait_marks("asks lives", 1);
+	wait_marks("asks gone", 64); /* all that run have said who they are, to be killed */
 }
 
 static void test_daemon_is_killed(void **state)
