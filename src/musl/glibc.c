@@ -5,6 +5,9 @@
  * the plain function otherwise. Types and constants of what these libraries use are the same in
  * both, see docs/architecture.md; tests/convert/test-static.sh runs the result.
  *
+ * Behind them stands the little of glibc's interface that our own code uses and musl lacks
+ * (include/).
+ *
  * Linked into the static binary only. The linker says so if a library begins to need more.
  */
 #include <errno.h>
@@ -13,8 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "base/kernel.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -139,4 +148,68 @@ void arc4random_buf(void *buf, size_t n)
 		at += k > 0 ? (size_t)k : 0;
 	}
 	close(fd);
+}
+
+void __explicit_bzero_chk(void *to, size_t n, size_t size)
+{
+	check(n, size);
+	explicit_bzero(to, n);
+}
+
+int fcntl64(int fd, int cmd, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	return fcntl(fd, cmd, arg);
+}
+
+/* What our own code calls: musl lacks it, or has no way out where the kernel lacks it. */
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	if (flags == RENAME_NOREPLACE)
+		return kernel_rename_new(from_dir, from, to_dir, to);
+	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+ssize_t getrandom(void *buf, size_t n, unsigned flags)
+{
+	return kernel_random(buf, n) < 0 ? -1 : (ssize_t)n;
+}
+
+int pidfd_open(pid_t pid, unsigned flags)
+{
+	return kernel_pidfd(pid);
+}
+
+int pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned flags)
+{
+	return kernel_pidfd_signal(pidfd, sig);
+}
+
+int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *ret)
+{
+	struct stat st;
+
+	if (syscall(SYS_statx, dirfd, path, flags, mask, ret) == 0)
+		return 0;
+	if (errno != ENOSYS || (*path ? fstatat(dirfd, path, &st, flags & AT_SYMLINK_NOFOLLOW)
+				      : fstat(dirfd, &st)) < 0)
+		return -1;
+	*ret = (struct statx){.stx_mask = STATX_BASIC_STATS,
+		.stx_mode = (__u16)st.st_mode,
+		.stx_nlink = (__u32)st.st_nlink,
+		.stx_uid = st.st_uid,
+		.stx_gid = st.st_gid,
+		.stx_ino = st.st_ino,
+		.stx_size = (__u64)st.st_size,
+		.stx_ctime = {.tv_sec = st.st_ctim.tv_sec, .tv_nsec = (__u32)st.st_ctim.tv_nsec},
+		.stx_mtime = {.tv_sec = st.st_mtim.tv_sec, .tv_nsec = (__u32)st.st_mtim.tv_nsec},
+		.stx_dev_major = major(st.st_dev),
+		.stx_dev_minor = minor(st.st_dev)};
+	return 0;
 }
