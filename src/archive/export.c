@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,9 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/kernel.h"
+#include "base/log.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "move/containers.h"
 #include "move/promise.h"
@@ -18,6 +22,8 @@
 #include "node/transfer.h"
 #include "runtime/runtime.h"
 #include "tree/tree.h"
+
+#define PROBE (1u << 20) /* bytes: as much as is written at once */
 
 static int check_free(struct exporting *x, struct err *err)
 {
@@ -73,20 +79,97 @@ static int open_container(struct exporting *x, struct err *err)
 	return r < 0 ? r : x->w->check(x, err);
 }
 
+static bool is_volume(const struct exporting *x, const struct stat *st)
+{
+	for (size_t i = 0; i < x->vols.n; i++) {
+		struct err ignored = ERR_INIT;
+		_cleanup_close_ int root = -1;
+		struct stat its;
+
+		if (volume_root(x->vols.v[i], &root, &ignored) >= 0 && fstat(root, &its) == 0 &&
+			its.st_dev == st->st_dev && its.st_ino == st->st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* An archive that grows in what it is to hold would never end. From its folder upwards: is one of
+ * them a volume of the container? */
+static int check_outside(const struct exporting *x, const char *path, struct err *err)
+{
+	_cleanup_free_ char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path) + 1);
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st, above;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(err, "open folder %s", dir);
+	for (;;) {
+		int up;
+
+		if (is_volume(x, &st))
+			return err_set(err, ERR_INVALID,
+				"%s is inside container '%s' itself: name a file outside of it",
+				path, x->ct);
+		up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (up < 0 || fstat(up, &above) < 0)
+			return err_errno(err, "look above %s", dir);
+		close(fd);
+		fd = up;
+		if (above.st_dev == st.st_dev && above.st_ino == st.st_ino)
+			return 0;
+		st = above;
+	}
+}
+
+/* A shell has opened it: where it is, the kernel knows. */
+static int take_descriptor(struct exporting *x, struct err *err)
+{
+	char link[64], path[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	x->fd = fcntl(x->o->fd, F_DUPFD_CLOEXEC, 0);
+	if (x->fd < 0 || fstat(x->fd, &st) < 0)
+		return err_errno(err, "standard output");
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", x->fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (!S_ISREG(st.st_mode) || n <= 0 || path[0] != '/')
+		return 0;
+	path[n] = '\0';
+	return check_outside(x, path, err);
+}
+
+static int check_replace(const struct exporting *x, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(x->o->file, &st) < 0)
+		return 0;
+	if (!x->o->force)
+		return err_set(err, ERR_EXISTS,
+			"there is a file %s already: remove it, or replace it with --force",
+			x->o->file);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_INVALID,
+			"%s is not a file, and is not replaced: name another, or - for standard "
+			"output",
+			x->o->file);
+	return 0;
+}
+
 /* The file grows under another name: nobody takes half of one for an archive. */
 static int open_file(struct exporting *x, struct err *err)
 {
 	_cleanup_free_ char *partial = NULL;
 	int r;
 
-	if (!x->o->file) {
-		x->fd = fcntl(x->o->fd, F_DUPFD_CLOEXEC, 0);
-		return x->fd < 0 ? err_errno(err, "standard output") : 0;
-	}
-	if (!x->o->force && file_exists(x->o->file))
-		return err_set(err, ERR_EXISTS,
-			"there is a file %s already: remove it, or replace it with --force",
-			x->o->file);
+	if (!x->o->file)
+		return take_descriptor(x, err);
+	r = check_replace(x, err);
+	if (r >= 0)
+		r = check_outside(x, x->o->file, err);
+	if (r < 0)
+		return r;
 	partial = xasprintf("%s.%.8s.partial", x->o->file, x->pledge.token);
 	json_put_str(x->pledge.facts, "partial", partial);
 	r = pledge_save(x->m->st, &x->pledge, err);
@@ -101,7 +184,6 @@ static int close_file(struct exporting *x, struct err *err)
 	const char *partial = json_get_str(x->pledge.facts, "partial");
 	_cleanup_free_ char *dir = NULL;
 	struct stat st;
-	unsigned flags = x->o->force ? 0 : RENAME_NOREPLACE;
 
 	if (fstat(x->fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		if (fsync(x->fd) < 0)
@@ -110,7 +192,8 @@ static int close_file(struct exporting *x, struct err *err)
 	}
 	if (!partial)
 		return 0;
-	if (renameat2(AT_FDCWD, partial, AT_FDCWD, x->o->file, flags) < 0)
+	if ((x->o->force ? rename(partial, x->o->file)
+			 : kernel_rename_new(AT_FDCWD, partial, AT_FDCWD, x->o->file)) < 0)
 		return err_errno(err, "name the archive %s", x->o->file);
 	dir = xstrndup(x->o->file, (size_t)(strrchr(x->o->file, '/') - x->o->file) + 1);
 	return file_sync_dir(dir, err);
@@ -247,6 +330,28 @@ static int run(struct exporting *x, struct err *err)
 	return r;
 }
 
+/* Whose disk is full? What is left of the file goes at once: the container's start and our own
+ * records may need the room. */
+static int explain(struct exporting *x, int r, struct err *err)
+{
+	_cleanup_free_ char *probe = xcalloc(1, PROBE);
+	char size[NUM_HUMAN_MAX];
+	struct stat st;
+
+	if (r != -ERR_NO_SPACE || x->fd < 0 || !x->o->file || fstat(x->fd, &st) < 0)
+		return r;
+	if (pwrite(x->fd, probe, PROBE, st.st_size) != (ssize_t)PROBE)
+		r = err_set(err, ERR_NO_SPACE,
+			"the disk of %s is full after %s of the archive: make room there, or name "
+			"a "
+			"file elsewhere; what was written is removed, and container '%s' is as "
+			"before",
+			x->o->file, num_human_size((uint64_t)st.st_size, size), x->ct);
+	if (ftruncate(x->fd, 0) < 0)
+		log_warning("cannot empty what is left of %s", x->o->file);
+	return r;
+}
+
 static json_t *result(const struct exporting *x)
 {
 	json_t *o = json_object();
@@ -289,6 +394,8 @@ int archive_export(struct move_ctx *m, const char *ct, const struct export_opts 
 	struct err undo = ERR_INIT;
 	int r = run(&x, err);
 
+	if (r < 0)
+		r = explain(&x, r, err);
 	progress_end(m->progress);
 	/* The end of both: it runs again, nothing lies about. Of the file there is nothing left to
 	 * remove once it has its name. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/fault.h"
@@ -21,6 +22,7 @@
 #define ROOM_EVERY    (UINT64_C(16) << 20)
 #define ROOM_KEPT     (UINT64_C(32) << 20) /* of the pool, for others */
 #define INODES_KEPT   1000
+#define REST_BUF      (64u << 10)
 #define START_TIMEOUT (60 * USEC_PER_SEC)
 
 static const struct archive_reader *const readers[] = {&own_reader, &osctl_reader};
@@ -62,16 +64,50 @@ int import_room(void *importing, uint64_t bytes, struct err *err)
 	return 0;
 }
 
-static int open_archive(struct importing *x, struct err *err)
+/* Opening a pipe or a device may wait for ever, or do something. */
+static int open_file(struct importing *x, struct err *err)
 {
+	const char *file = x->o->file;
+	struct stat st;
+
+	if (!file) {
+		x->fd = fcntl(x->o->fd, F_DUPFD_CLOEXEC, 0);
+		return x->fd < 0 ? err_errno(err, "standard input") : 0;
+	}
+	x->fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (x->fd < 0 || fstat(x->fd, &st) < 0)
+		return err_errno(err, "open %s", file);
+	if (S_ISREG(st.st_mode))
+		return 0;
+	return err_set(err, ERR_INVALID,
+		"%s is a %s, not a file with an archive: what comes through a pipe is read from "
+		"standard input, with - for its name",
+		file,
+		S_ISDIR(st.st_mode)    ? "folder"
+		: S_ISFIFO(st.st_mode) ? "pipe"
+				       : "device");
+}
+
+int import_rest(struct importing *x, struct err *err)
+{
+	_cleanup_free_ char *buf = xmalloc(REST_BUF);
 	ssize_t n;
 
-	if (x->o->file)
-		x->fd = open(x->o->file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	else
-		x->fd = fcntl(x->o->fd, F_DUPFD_CLOEXEC, 0);
-	if (x->fd < 0)
-		return err_errno(err, "open %s", x->o->file ? x->o->file : "standard input");
+	while ((n = import_read(x, buf, REST_BUF, err)) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			if (buf[i])
+				return err_set(err, ERR_CORRUPT,
+					"there are data behind the archive's end: is it more than "
+					"one file, or another kind of file?");
+	return (int)n;
+}
+
+static int open_archive(struct importing *x, struct err *err)
+{
+	ssize_t n = open_file(x, err);
+
+	if (n < 0)
+		return (int)n;
 	/* Not more than what the shortest kind has: the rest of it is read from the descriptor. */
 	n = fd_read_full(x->fd, x->start, 17, true, CLOCK_NEVER, err);
 	if (n < 0)

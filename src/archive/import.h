@@ -43,5 +43,7 @@ struct importing {
 
 /* Bytes that are in front of the descriptor, then the descriptor. 0 at the end. */
 ssize_t import_read(struct importing *x, void *buf, size_t n, struct err *err) _must_use_;
+/* What stands behind the archive's end: nothing, or zeros (of tapes, and of copies by blocks). */
+int import_rest(struct importing *x, struct err *err) _must_use_;
 /* So much content more is to come: is there room, and is it as much as was allowed? */
 int import_room(void *importing, uint64_t bytes, struct err *err) _must_use_;

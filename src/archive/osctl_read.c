@@ -168,6 +168,8 @@ static int osctl_open(struct importing *x, struct err *err)
 	s->buf = xmalloc(BUF_SIZE);
 	s->a = archive_read_new();
 	archive_read_support_format_tar(s->a);
+	/* Zeros go on to the end, what is no tar file there is an error, see read_rest. */
+	archive_read_set_format_option(s->a, "tar", "read_concatenated_archives", "1");
 	if (archive_read_open(s->a, s, NULL, on_read, NULL) != ARCHIVE_OK)
 		return fail(s, err);
 	r = read_front(s, err);
@@ -228,8 +230,13 @@ static int read_rest(struct osctl *s, struct err *err)
 	int r;
 
 	s->files = NULL;
-	while ((r = next_member(s, &e, err)) > 0)
-		;
+	while ((r = next_member(s, &e, err)) > 0) {
+		const char *name = archive_entry_pathname(e);
+
+		if (str_eq(name, "metadata.yml") || str_eq(name, "./metadata.yml"))
+			return err_set(err, ERR_CORRUPT,
+				"another archive follows in the same file: take them apart first");
+	}
 	return r;
 }
 
@@ -240,7 +247,7 @@ static int osctl_fill(struct importing *x, struct err *err)
 
 	if (!s->files) {
 		move_say(x->m, "the archive holds no files: the container's root is empty");
-		return 0;
+		return 0; /* and all of it was read, looking for them */
 	}
 	r = unpack(s, err);
 	return r < 0 ? r : read_rest(s, err);

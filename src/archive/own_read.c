@@ -168,6 +168,7 @@ static int end(struct importing *x, const json_t *tail, size_t passes, struct er
 	n = stream_read(x->state, &byte, 1, err);
 	if (n > 0)
 		return err_set(err, ERR_CORRUPT, "the archive has data behind its end");
+	n = n < 0 ? n : import_rest(x, err);
 	return n < 0 ? (int)n : check_digests(x, tail, err);
 }
 

@@ -221,6 +221,9 @@ static int unpack(struct child *c, int fd)
 	c->out = archive_write_disk_new();
 	archive_read_support_filter_zstd(c->in);
 	archive_read_support_format_tar(c->in);
+	/* Zeros behind the end are padding, another tar file is read on (as tar -i does), anything
+	 * else is damage. */
+	archive_read_set_format_option(c->in, "tar", "read_concatenated_archives", "1");
 	archive_write_disk_set_options(
 		c->out, ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
 				ARCHIVE_EXTRACT_ACL | ARCHIVE_EXTRACT_XATTR |
@@ -338,7 +341,7 @@ static int pass_on(struct tar_reader *t, const void *buf, size_t n, struct err *
 {
 	int r = fd_write_all(t->to, buf, n, CLOCK_NEVER, err);
 
-	/* What stands behind the end of the tar file nobody reads. */
+	/* The child reads to the end, unless something is wrong. */
 	if (r >= 0 || r == -ERR_CANCELLED)
 		return r;
 	err_clear(err);

@@ -58,6 +58,10 @@ def root(kind):
                 member(t, "./bomb%d" % n, bytes(1 << 20))
         if kind == "owner":
             member(t, "./owner", b"", uid=70000)
+    if kind == "inner-garbage":
+        out.write(b"something else" * 100)
+    if kind == "inner-padded":
+        out.write(bytes(102400))
     return out.getvalue()
 
 
@@ -65,9 +69,9 @@ def main(kind, path):
     with open(path, "wb") as f:
         t = tarfile.open(fileobj=f, mode="w", format=tarfile.USTAR_FORMAT)
         container = "null" if kind == "nameless" else "vps"
-        how = {"skel": "''", "zfs": "zfs"}.get(kind, "tar")
+        how = "''" if kind.startswith("skel") else "zfs" if kind == "zfs" else "tar"
         member(t, "metadata.yml", ("---\ntype: %s\nformat: %s\nuser: vps\ngroup: /default\ncontainer: %s\n"
-               "datasets: []\nexported_at: 1700000000\n" % ("skel" if kind == "skel" else "full", how, container)).encode())
+               "datasets: []\nexported_at: 1700000000\n" % ("skel" if kind.startswith("skel") else "full", how, container)).encode())
         member(t, "config/", type=tarfile.DIRTYPE, mode=0o755)
         member(t, "config/user.yml", b"---\nuid_map: ['0:666000:65536']\ngid_map: ['0:666000:65536']\n")
         member(t, "config/group.yml", b"---\ncgparams: []\ndevices: []\n")
@@ -76,7 +80,7 @@ def main(kind, path):
         member(t, "hooks/pre-start", b"#!/bin/sh\ntouch /evil\n", mode=0o755)
         if kind == "zfs":
             member(t, "rootfs/base.dat.gz", b"x")
-        elif kind != "skel":
+        elif not kind.startswith("skel"):
             data = gzip.compress(root(kind))
             if kind == "crc":
                 data = data[:-8] + bytes(4) + data[-4:]
@@ -84,8 +88,19 @@ def main(kind, path):
                 data = data[:len(data) // 2]
             member(t, "rootfs/base.tar.gz", data)
         t.fileobj.flush()
-        if kind != "endless":
+        if kind not in ("endless", "skel-endless"):
             t.close()
+        if kind == "padded":
+            f.write(bytes(102400))
+        if kind == "garbage":
+            f.write(b"something else" * 100)
+        if kind == "garbage-far":
+            f.write(bytes(900000) + b"x")
+        if kind == "twice":
+            f.seek(0)
+            again = open(path, "rb").read()
+            f.seek(0, 2)
+            f.write(again)
 
 
 main(*sys.argv[1:])

@@ -53,7 +53,7 @@ runs() { # NAME
 	[ "$(ct_state a "$1")" = RUNNING ]
 }
 
-plan 91
+plan 124
 lab_up
 on a sh -c 'echo "WHERRY_FAULT_FILE=/run/wherry-fault" >/etc/wherryd.environment; sync -f /etc'
 daemon a stop
@@ -142,6 +142,49 @@ import_ --as-id x --allow-refused /srv/ext4/small
 is "$(on a grep -c hook.start-host /var/lib/lxc/x/config)" 1 "unless the operator trusts the archive"
 on a wherry --quiet ct delete x
 
+# --- what is no file, and where no archive can go
+on a mkfifo /srv/ext4/fifo
+like "$(refusal a timeout 20 wherry ct import --as-id x /srv/ext4/fifo)" "is a pipe, not a file" "a pipe by its name"
+like "$(refusal a timeout 20 wherry ct import --as-id x /srv/ext4)" "is a folder, not a file" "a folder"
+like "$(refusal a timeout 20 wherry ct import --as-id x /dev/zero)" "is a device, not a file" "a device"
+like "$(refusal a wherry ct export --force web /srv/ext4/fifo)" "is not a file, and is not replaced" "a pipe is not replaced"
+on a sh -c 'cat /srv/ext4/small >/srv/ext4/fifo & wherry --quiet ct import --as-id x - </srv/ext4/fifo'
+is "$(ct_state a x)" STOPPED "but a pipe can be standard input"
+on a wherry --quiet ct delete x
+on a rm /srv/ext4/fifo
+on a wherry --quiet ct start web
+wait_counter a web
+pid=$(on a lxc-info -n web -pH)
+inside=$(ct_root a web)/srv
+on a mkdir -p "$inside"
+like "$(refusal a wherry ct export web "$inside/web.wherry")" "is inside container 'web' itself" "into its own root"
+like "$(refusal a sh -c 'wherry ct export web - >"$0"' "$inside/web.wherry")" "is inside container 'web' itself" \
+	"nor by a descriptor"
+is "$(on a lxc-info -n web -pH)" "$pid" "it was not even stopped"
+on a rm -f "$inside/web.wherry"
+
+# --- a full disk where the archive goes: all of it is said, nothing is left, the container runs
+on a sh -c 'truncate -s 16M /srv/ext4/tiny.img && mkfs.ext4 -q /srv/ext4/tiny.img && mkdir -p /srv/tiny &&
+	mount -o loop /srv/ext4/tiny.img /srv/tiny'
+on a sh -c 'head -c 40000000 /dev/urandom >"$0/bulk"' "$inside"
+for format in wherry osctl; do
+	like "$(refusal a wherry ct export --format "$format" web /srv/tiny/web.archive)" \
+		"the disk of /srv/tiny/web.archive is full after .* make room there" "$format: a full disk"
+	is "$(on a ls /srv/tiny)" lost+found "$format: nothing is left there"
+	ok "$format: it runs" runs web
+done
+on a sh -c 'umount /srv/tiny && rm /srv/ext4/tiny.img "$0/bulk"' "$inside"
+on a wherry --quiet ct stop web
+
+# --- data behind its end
+on a sh -c 'cp /srv/ext4/small /srv/ext4/more && head -c 70000 /dev/zero >>/srv/ext4/more'
+ok "zeros behind its end are padding" import_ --as-id x /srv/ext4/more
+on a wherry --quiet ct delete x
+on a sh -c 'echo x >>/srv/ext4/more'
+like "$(refusal a wherry ct import --as-id x /srv/ext4/more)" "data behind the archive's end" "anything else is not"
+is "$(left x)" "" "and nothing is left"
+on a rm /srv/ext4/more
+
 # --- broken archives leave nothing behind
 size=$(on a stat -c %s /srv/ext4/small)
 bad=0
@@ -196,7 +239,7 @@ made() { # KIND
 	/usr/bin/python3 osctl-archive.py "$1" "$root/srv/ext4/made"
 }
 
-for kind in plain endless; do
+for kind in plain endless padded inner-padded; do
 	made "$kind"
 	on a wherry ct import /srv/ext4/made >"/run/wherry-lab/$LAB/said"
 	is "$(on a cat /var/lib/lxc/vps/rootfs/etc/hostname)" vps "osctl: one of theirs, $kind"
@@ -207,11 +250,23 @@ like "$(cat "/run/wherry-lab/$LAB/said")" "left out: lxc.hook.pre-start" "osctl:
 like "$(cat "/run/wherry-lab/$LAB/said")" "left out: lxc.mount.entry" "osctl: host paths stay out"
 like "$(cat "/run/wherry-lab/$LAB/said")" "left out: a hook" "osctl: hook files stay out"
 like "$(cat "/run/wherry-lab/$LAB/said")" "blkio.weight = 500 is not kept" "osctl: what has no equivalent is told"
-for kind in dotdot hardlink owner zfs headless yaml crc short nameless; do
+for kind in dotdot hardlink owner zfs headless yaml crc short nameless garbage garbage-far inner-garbage twice; do
 	made "$kind"
 	refusal a wherry ct import /srv/ext4/made >"/run/wherry-lab/$LAB/said"
 	is "$(grep -c 'it did it' "/run/wherry-lab/$LAB/said" || true)$(left vps)" 0 "osctl: $kind is refused, and nothing is left"
 done
+made zfs
+like "$(refusal a wherry ct import /srv/ext4/made)" "ZFS" "osctl: of zfs archives it says why"
+for kind in skel skel-endless; do
+	made $kind
+	like "$(on a wherry ct import /srv/ext4/made)" "holds no files" "osctl: $kind: says that there are no files"
+	is "$(ct_state a vps)$(on a sh -c 'ls -A /var/lib/lxc/vps/rootfs')" STOPPED "osctl: $kind: a container with an empty root"
+	like "$(on a cat /var/lib/lxc/vps/config)" "lxc.cgroup2.memory.max = 268435456" "osctl: $kind: and its configuration"
+	on a wherry --quiet ct delete vps
+done
+import_ --as-id skel /srv/ext4/theirs.skel
+is "$(ct_state a skel)" STOPPED "osctl: a skel of ours"
+on a wherry --quiet ct delete skel
 made symlink
 import_ /srv/ext4/made
 is "$(on a cat /var/lib/lxc/vps/rootfs/out/evil)" evil "osctl: what goes through a symlink stays inside"
