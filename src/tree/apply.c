@@ -134,6 +134,7 @@ static int apply_dir(struct apply *a, const struct op *op, struct err *err)
 		kept_touch(a->kept, path);
 	}
 	a->in_dir = true;
+	a->placed = false;
 	a->exact = op->flags & OP_F_EXACT;
 	a->defaults.known = false;
 	names_clear(&a->names);
@@ -369,7 +370,9 @@ static bool leave_to_filler(struct apply *a, const struct op *op)
 		a->filler = filler_new();
 	if (!a->filler)
 		return false;
-	filler_take(a->filler, a->file, op->data, op->data_len, &rest, walk_path(&a->w, op->name));
+	filler_take(a->filler, a->file, op->data, op->data_len, &rest, op->name,
+		a->placed ? NULL : walk_path(&a->w, NULL));
+	a->placed = true;
 	a->file = -1;
 	return true;
 }

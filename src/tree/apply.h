@@ -42,6 +42,7 @@ struct apply {
 	uint32_t made; /* its permission bits, if fresh and known */
 	uint64_t file_size;
 	struct filler *filler; /* NULL: not yet */
+	bool placed;	       /* it knows the folder we are in */
 };
 
 /* state_dir NULL: moves cannot be repeated safely. */

@@ -32,6 +32,7 @@ struct content {
 	uint64_t sent; /* bytes */
 	struct digest128 sum;
 	bool short_read; /* it became shorter meanwhile */
+	bool cached;	 /* content_inline did not wait for a disk */
 	/* private */
 	unsigned shift;		 /* a word of the table stands for so many blocks: 1 << shift */
 	bool dry;		 /* only digest */

@@ -89,14 +89,21 @@ static void from_stat(const struct stat *st, struct entry *e)
 int entry_read(int fd, bool opath, const struct idmap *map, struct entry *e, struct err *err)
 {
 	struct stat st;
-	int r;
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, "stat");
-	from_stat(&st, e);
-	e->id = st.st_ino;
-	r = map_ids(map, &st, e, err);
-	if (r >= 0 && S_ISLNK(st.st_mode))
+	return entry_read_rest(fd, opath, &st, map, e, err);
+}
+
+int entry_read_rest(int fd, bool opath, const struct stat *st, const struct idmap *map,
+	struct entry *e, struct err *err)
+{
+	int r;
+
+	from_stat(st, e);
+	e->id = st->st_ino;
+	r = map_ids(map, st, e, err);
+	if (r >= 0 && S_ISLNK(st->st_mode))
 		r = read_target(fd, e, err);
 	if (r < 0)
 		return r;

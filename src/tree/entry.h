@@ -48,6 +48,9 @@ bool entry_is_device(uint32_t mode);
 /* Of an open file or folder, or with opath of anything. name is where it is, for messages. */
 int entry_read(
 	int fd, bool opath, const struct idmap *map, struct entry *ret, struct err *err) _must_use_;
+/* The same where stat was asked already. */
+int entry_read_rest(int fd, bool opath, const struct stat *st, const struct idmap *map,
+	struct entry *ret, struct err *err) _must_use_;
 /* Of all that is said about the inode, but the access time, which nobody's change shows. */
 uint64_t entry_digest(const struct entry *e);
 /* Attributes of an operation, and back. xattrs that are too many for one operation go ahead in

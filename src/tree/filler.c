@@ -1,12 +1,14 @@
 #include "tree/filler.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 
 #define SLOTS 64
 #define BATCH 16 /* it is not woken for less */
@@ -15,7 +17,9 @@ struct filling {
 	int fd;
 	size_t n;
 	struct entry_rest rest;
-	char *path;
+	char name[NAME_MAX + 1];
+	const char *folder;
+	char *over; /* of the jobs before this one: to be freed */
 	unsigned char buf[FILLER_MAX];
 };
 
@@ -27,6 +31,7 @@ struct filler {
 	uint64_t taken, begun, finished; /* begun: it may go up to there */
 	int errnum;			 /* of the first failure */
 	char *path;			 /* of it */
+	char *folder;			 /* of the last job */
 	struct filling slot[SLOTS];
 };
 
@@ -55,15 +60,21 @@ static int run(struct filling *job)
 	return errnum;
 }
 
+static char *path_of(const struct filling *job)
+{
+	_cleanup_free_ char *name = str_escape(job->name, strlen(job->name));
+
+	return str_eq(job->folder, ".") ? TAKE_PTR(name) : xasprintf("%s/%s", job->folder, name);
+}
+
 /* Under the lock. */
 static void note(struct filler *f, struct filling *job, int errnum)
 {
 	if (errnum && !f->errnum) {
 		f->errnum = errnum;
-		f->path = TAKE_PTR(job->path);
+		f->path = path_of(job);
 	}
-	free(job->path);
-	job->path = NULL;
+	free(job->over);
 	if (++f->finished == f->begun || f->finished % BATCH == 0)
 		pthread_cond_signal(&f->done);
 }
@@ -126,7 +137,7 @@ void filler_kick(struct filler *f)
 }
 
 void filler_take(struct filler *f, int fd, const void *buf, size_t n, const struct entry_rest *rest,
-	char *path)
+	const char *name, char *folder)
 {
 	struct filling *job = &f->slot[f->taken % SLOTS];
 
@@ -137,7 +148,13 @@ void filler_take(struct filler *f, int fd, const void *buf, size_t n, const stru
 	job->fd = fd;
 	job->n = n;
 	job->rest = *rest;
-	job->path = path;
+	job->over = NULL;
+	if (folder) {
+		job->over = f->folder;
+		f->folder = folder;
+	}
+	job->folder = f->folder;
+	memcpy(job->name, name, strlen(name) + 1);
 	memcpy(job->buf, buf, n);
 	f->taken++;
 	if (f->taken % BATCH == 0)
@@ -168,5 +185,6 @@ void filler_free(struct filler *f)
 	pthread_mutex_unlock(&f->lock);
 	pthread_join(f->thread, NULL);
 	free(f->path);
+	free(f->folder);
 	free(f);
 }

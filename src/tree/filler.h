@@ -3,8 +3,8 @@
  * name: content, owner, mode, times, closing. Making names is the dearest part of a tree of small
  * files, and one after the other in a folder; the rest goes on beside it.
  *
- *	filler_take(f, fd, buf, n, &rest, path);	// fd and path are the filler's now
- *	r = filler_wait(f, &err);			// all done; the first failure, if any
+ *	filler_take(f, fd, buf, n, &rest, name, folder);	// fd and folder are the filler's
+ *now r = filler_wait(f, &err);			// all done; the first failure, if any
  *
  * Nothing counts as applied before filler_wait has said so.
  */
@@ -18,8 +18,9 @@ struct filler;
 
 struct filler *filler_new(void); /* NULL: no thread could be had */
 void filler_free(struct filler *f);
+/* name and folder: for messages; folder NULL: the same as before. */
 void filler_take(struct filler *f, int fd, const void *buf, size_t n, const struct entry_rest *rest,
-	char *path);
+	const char *name, char *folder);
 /* Who waits for something else now lets it begin with what there is. */
 void filler_kick(struct filler *f);
 int filler_wait(struct filler *f, struct err *err) _must_use_;

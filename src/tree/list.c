@@ -33,7 +33,7 @@ void list_begin(struct list *l, int dirfd)
 	close_ahead(l);
 	l->fd = dirfd;
 	l->pos = l->len = 0;
-	l->end = false;
+	l->end = l->quick = false;
 	l->chunks = 0;
 	l->ctime = change_time(dirfd);
 	names_clear(&l->given);
@@ -65,7 +65,10 @@ static void add(struct list *l, const struct dirent64 *d)
 		l->cap = l->cap ? l->cap * 2 : 64;
 		l->v = xreallocarray(l->v, l->cap, sizeof(*l->v));
 	}
-	l->v[l->n++] = (struct list_item){.id = d->d_ino, .name = (uint32_t)l->names.len, .fd = -1};
+	l->v[l->n++] = (struct list_item){.id = d->d_ino,
+		.mode = DTTOIF(d->d_type),
+		.name = (uint32_t)l->names.len,
+		.fd = -1};
 	str_addn(&l->names, d->d_name, strlen(d->d_name) + 1);
 }
 
@@ -110,7 +113,18 @@ static uint64_t id_of_other(struct walk *w, const char *name)
 	return id;
 }
 
-static int stat_item(struct list *l, struct list_item *i, struct walk *w, struct err *err)
+bool list_seen(struct list_item *i, const struct walk *w, const struct stat *st)
+{
+	i->id = walk_entry_id(w, st);
+	i->ctime = entry_nsec(&st->st_ctim);
+	i->size = (uint64_t)st->st_size;
+	i->blocks = (uint64_t)st->st_blocks;
+	i->mode = st->st_mode;
+	i->nlink = (uint32_t)st->st_nlink;
+	return i->id != 0;
+}
+
+int list_look(struct list *l, struct list_item *i, struct walk *w, struct err *err)
 {
 	struct stat st;
 
@@ -122,8 +136,7 @@ static int stat_item(struct list *l, struct list_item *i, struct walk *w, struct
 		path = walk_path(w, list_name(l, i));
 		return err_errno(err, "stat %s", path);
 	}
-	i->id = walk_entry_id(w, &st);
-	if (!i->id && S_ISDIR(st.st_mode))
+	if (!list_seen(i, w, &st) && S_ISDIR(st.st_mode))
 		i->id = id_of_other(w, list_name(l, i));
 	if (!i->id) {
 		_cleanup_free_ char *path = walk_path(w, list_name(l, i));
@@ -131,11 +144,6 @@ static int stat_item(struct list *l, struct list_item *i, struct walk *w, struct
 		return err_set(err, ERR_BUSY,
 			"%s: another file system is mounted there; unmount it first", path);
 	}
-	i->ctime = entry_nsec(&st.st_ctim);
-	i->size = (uint64_t)st.st_size;
-	i->blocks = (uint64_t)st.st_blocks;
-	i->mode = st.st_mode;
-	i->nlink = (uint32_t)st.st_nlink;
 	return 0;
 }
 
@@ -181,7 +189,7 @@ int list_more(struct list *l, struct walk *w, struct err *err)
 	if (l->n > 1)
 		qsort(l->v, l->n, sizeof(*l->v), by_id);
 	for (size_t i = 0; i < l->n; i++) {
-		r = stat_item(l, &l->v[i], w, err);
+		r = l->quick && S_ISREG(l->v[i].mode) ? 0 : list_look(l, &l->v[i], w, err);
 		if (r < 0) {
 			l->n = 0;
 			return r;

@@ -24,11 +24,13 @@ struct list_item {
 	uint64_t id; /* 0 until it was stat'ed */
 	int64_t ctime;
 	uint64_t size, blocks;
-	uint32_t mode, nlink;
-	uint32_t name;	     /* offset */
-	int fd;		     /* opened ahead, or -1 */
-	uint64_t old;	     /* where the index has this name, or 0 */
-	unsigned char state; /* the user's */
+	uint32_t mode, nlink;  /* nlink 0: only listed, mode is the type */
+	uint32_t name;	       /* offset */
+	int fd;		       /* opened ahead, or -1 */
+	const struct stat *st; /* of fd, where the user has it */
+	uint64_t old;	       /* where the index has this name, or 0 */
+	unsigned char state;   /* the user's */
+	bool asked;	       /* the disk, for its content */
 };
 
 struct list {
@@ -39,6 +41,9 @@ struct list {
 	unsigned char *buf;
 	size_t pos, len; /* in buf */
 	bool end;
+	/* The user opens regular files anyway, and looks at them then: see list_look. Set after
+	 * list_begin. */
+	bool quick;
 	size_t chunks;
 	uint64_t vanished;
 	/* A folder that changes while it is read can give a name twice. */
@@ -50,5 +55,9 @@ void list_begin(
 	struct list *l, int dirfd); /* from the first name; l is zeroed or was used before */
 int list_more(
 	struct list *l, struct walk *w, struct err *err) _must_use_; /* 0: there are no more */
+/* What stat says of an item that was only listed; false if another file system is mounted there.
+ * list_look asks by name; 1: it is gone. */
+bool list_seen(struct list_item *i, const struct walk *w, const struct stat *st);
+int list_look(struct list *l, struct list_item *i, struct walk *w, struct err *err) _must_use_;
 const char *list_name(const struct list *l, const struct list_item *i);
 void list_done(struct list *l);

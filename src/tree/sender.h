@@ -55,6 +55,7 @@ struct sender {
 		fresh; /* folders that were made in this pass: the index says nothing of them */
 	struct moves moves;
 	struct watch_changes changes; /* since the pass that the index is of */
+	unsigned opened, cached; /* see visit.c: is the disk worth asking for what comes next? */
 	struct hardlinks links;
 	struct idset
 		killed; /* places in the index whose names the destination has lost in this pass */

@@ -14,6 +14,8 @@
 #define INLINE_MAX (256u << 10) /* files up to here travel in one operation */
 #define AHEAD	   64		/* files opened before they are needed */
 #define PART_BYTES (4u << 20)	/* content between two notes in the journal */
+#define SAMPLE	   32		/* every such file is not asked for ahead */
+#define CACHED	   4		/* samples in a row that were cached: so is the rest */
 
 enum { ITEM_SAME = 1, ITEM_SEND, ITEM_DIR, ITEM_SKIP };
 
@@ -24,6 +26,8 @@ struct visit {
 	struct diff diff;
 	uint64_t id;
 	int dirfd;
+	size_t ahead; /* items before this one are open, if they are to be */
+	struct stat st[AHEAD];
 	bool exact; /* names at the destination that we do not mention are to go */
 	bool racy;  /* the folder changed while we looked */
 };
@@ -132,9 +136,11 @@ static int open_item(struct visit *v, struct list_item *i, const char *name, str
 /* Reads the metadata; 0 if it is another inode by now. */
 static int read_item(struct visit *v, int fd, const struct list_item *i, struct err *err)
 {
+	const struct idmap *map = v->s->a->idmap;
 	struct entry *e = &v->s->e;
 	struct stat st = {0};
-	int r = entry_read(fd, !S_ISREG(i->mode), v->s->a->idmap, e, err);
+	int r = i->st ? entry_read_rest(fd, false, i->st, map, e, err)
+		      : entry_read(fd, !S_ISREG(i->mode), map, e, err);
 
 	if (r < 0)
 		return r;
@@ -289,10 +295,14 @@ static int send_large(struct file *f, struct err *err)
 	return 0;
 }
 
+/* A change that a live pass does not notice shows in the next one: what the index has of the file
+ * was read before its content. */
 static int check_unchanged(struct file *f, int fd, struct err *err)
 {
 	struct stat st;
 
+	if (!f->v->s->a->final && !f->c.short_read)
+		return 0;
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, "stat");
 	if (entry_nsec(&st.st_ctim) == f->new.ctime && (uint64_t)st.st_size == f->new.size &&
@@ -337,6 +347,20 @@ static bool has_others(
 	return false;
 }
 
+/* In a tree that is cached, asking the disk ahead is wasted time. */
+static bool is_worth_asking(struct sender *s)
+{
+	return s->cached < CACHED && ++s->opened % SAMPLE;
+}
+
+static void note_cached(struct sender *s, const struct list_item *i, bool cached)
+{
+	if (!cached)
+		s->cached = 0;
+	else if (!i->asked && s->cached < CACHED)
+		s->cached++;
+}
+
 static int send_file(struct visit *v, const struct list_item *i, const char *name, int fd,
 	const struct index_entry *old, bool linked, struct err *err)
 {
@@ -353,7 +377,12 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 	f.new.inode = old ? old->inode : ++s->last_inode;
 	if (old && several)
 		index_put_written(&s->ix, f.new.id);
-	r = s->e.size <= INLINE_MAX && !sparse ? send_small(&f, err) : send_large(&f, err);
+	if (s->e.size <= INLINE_MAX && !sparse) {
+		r = send_small(&f, err);
+		note_cached(s, i, f.c.cached);
+	} else {
+		r = send_large(&f, err);
+	}
 	if (r >= 0)
 		r = check_unchanged(&f, fd, err);
 	if (r < 0) {
@@ -663,19 +692,53 @@ static void sort_out(struct visit *v)
 		sort_item(v, &v->list.v[k]);
 }
 
-/* The disk is asked for the next files while this one is read. */
-static void open_ahead(struct visit *v, size_t *ahead, size_t now)
+/* Of a file that was only listed, as it was opened. What is no file any more is looked at by its
+ * name. */
+static void look_at_open(struct visit *v, struct list_item *i, struct stat *st)
 {
-	for (; *ahead < v->list.n && *ahead < now + AHEAD; (*ahead)++) {
-		struct list_item *i = &v->list.v[*ahead];
+	if (fstat(i->fd, st) == 0 && S_ISREG(st->st_mode) && st->st_nlink &&
+		list_seen(i, &v->s->w, st)) {
+		i->st = st;
+		return;
+	}
+	close(i->fd);
+	i->fd = -1;
+	i->mode = S_IFREG;
+	i->nlink = 0;
+}
 
-		if (i->state != ITEM_SEND || !S_ISREG(i->mode) || !i->size)
+/* The disk is asked for the next files while this one is read. */
+static void open_ahead(struct visit *v, size_t now)
+{
+	for (; v->ahead < v->list.n && v->ahead < now + AHEAD; v->ahead++) {
+		struct list_item *i = &v->list.v[v->ahead];
+
+		if (i->state != ITEM_SEND || !S_ISREG(i->mode) || (i->nlink && !i->size))
 			continue;
 		i->fd = open_file(v, list_name(&v->list, i));
-		if (i->fd >= 0)
+		if (i->fd >= 0 && !i->nlink)
+			look_at_open(v, i, &v->st[v->ahead % AHEAD]);
+		if (i->fd < 0 || !i->size)
+			continue;
+		i->asked = i->size > INLINE_MAX || is_worth_asking(v->s);
+		if (i->asked)
 			(void)posix_fadvise(
 				i->fd, 0, MIN((off_t)i->size, 1 << 20), POSIX_FADV_WILLNEED);
 	}
+}
+
+static int look(struct visit *v, struct list_item *i, struct err *err)
+{
+	int r;
+
+	if (i->state != ITEM_SEND || i->nlink)
+		return 0;
+	r = list_look(&v->list, i, &v->s->w, err);
+	if (r > 0)
+		i->state = ITEM_SKIP;
+	else if (S_ISDIR(i->mode))
+		i->state = ITEM_DIR;
+	return r < 0 ? r : 0;
 }
 
 static int visit_item(struct visit *v, struct list_item *i, const char *name,
@@ -704,17 +767,19 @@ static int visit_item(struct visit *v, struct list_item *i, const char *name,
 
 static int visit_chunk(struct visit *v, struct err *err)
 {
-	size_t ahead = 0;
 	int r = 0;
 
+	v->ahead = 0;
 	for (size_t k = 0; k < v->list.n && r >= 0; k++) {
 		struct list_item *i = &v->list.v[k];
 		const char *name = list_name(&v->list, i);
 		struct index_entry e, *old = index_at(&v->s->ix, i->old, &e) ? &e : NULL;
 
 		e.name = name; /* it may have moved */
-		open_ahead(v, &ahead, k);
-		r = visit_item(v, i, name, old, err);
+		open_ahead(v, k);
+		r = look(v, i, err);
+		if (r >= 0)
+			r = visit_item(v, i, name, old, err);
 		if (r >= 0)
 			r = sender_flush_if_long(v->s, err);
 	}
@@ -850,6 +915,7 @@ int visit_dir(struct sender *s, struct id_vec *ret_new, struct err *err)
 	dir_op(&v);
 	index_put_dir(&s->ix, v.id);
 	list_begin(&v.list, v.dirfd);
+	v.list.quick = !v.diff.known && !s->moves.v.n;
 	r = visit_names(&v, err);
 	if (r >= 0 && v.list.vanished) {
 		v.racy = true;

@@ -17,6 +17,7 @@
 #define ACL_ACCESS     "system.posix_acl_access"
 #define ACL_DEFAULT    "system.posix_acl_default"
 #define CAPABILITY     "security.capability"
+#define NAMES_FEW      256	  /* bytes of names that most files do not exceed */
 #define ROOTID_FOREIGN UINT32_MAX /* a version 2 capability in a container whose root is not 0 */
 
 void xattr_list_done(struct xattr_list *l)
@@ -240,11 +241,19 @@ static bool is_shadow(const char *name)
 	return str_eq(name, "trusted.SGI_ACL_FILE") || str_eq(name, "trusted.SGI_ACL_DEFAULT");
 }
 
+/* The kernel clears as much memory as it is offered room, and most files have no attributes. */
+static ssize_t list_names(const struct target *t, char names[XATTR_LIST_MAX])
+{
+	ssize_t n = target_list(t, names, NAMES_FEW);
+
+	return n < 0 && errno == ERANGE ? target_list(t, names, XATTR_LIST_MAX) : n;
+}
+
 int xattr_read(int fd, bool opath, const struct idmap *map, struct xattr_list *ret, struct err *err)
 {
 	static _Thread_local char names[XATTR_LIST_MAX];
 	struct target t = target_of(fd, opath);
-	ssize_t n = target_list(&t, names, sizeof(names));
+	ssize_t n = list_names(&t, names);
 
 	xattr_list_clear(ret);
 	if (n < 0 && errno != EOPNOTSUPP)
