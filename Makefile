@@ -70,7 +70,7 @@ lab-down: root
 
 .PHONY: check-faults bench
 check-faults: root
-	@tests/fault/run --labs 3 --fs ext4 --fs btrfs
+	@tests/fault/run --labs 4 --fs ext4 --fs btrfs
 bench: root build
 	@BUILD=$(abspath $(BUILD)) tests/bench/run
 
