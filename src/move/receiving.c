@@ -108,7 +108,7 @@ static struct volume *add_wish(struct receiving *r, const char *name, struct vol
 	if (device && !blockfs_is(v))
 		volume_use_device(v, device, false);
 	if (fs && blockfs_type_ok(fs))
-		snprintf(v->wish.fs, sizeof(v->wish.fs), "%s", fs);
+		snprintf(v->wish.like, sizeof(v->wish.like), "%s", fs);
 	v->wish.size = json_get_u64(f, "size", 0);
 	v->wish.bytes = json_get_u64(f, "bytes", 0);
 	v->wish.inodes = json_get_u64(f, "inodes", 0);

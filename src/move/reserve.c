@@ -65,6 +65,22 @@ static int new_transfer(struct sending *s, const char *ct, const struct own *own
 	return 0;
 }
 
+/* How much it may hold, and what kind of filesystem it has of its own. */
+static int look_at_shape(struct volume *v, json_t *f, struct err *err)
+{
+	_cleanup_blockfs_ struct blockfs b = {0};
+	uint64_t limit;
+	int r = volume_limit(v, &limit, err);
+
+	if (r >= 0 && limit)
+		json_put_u64(f, "size", limit);
+	if (r >= 0 && blockfs_is(v))
+		r = blockfs_info(v, &b, err);
+	if (r >= 0 && b.fs[0])
+		json_put_str(f, "fs", b.fs);
+	return r;
+}
+
 /* What native streams cannot say the tree engine can; where there can be no snapshot, of what is
  * live. */
 static int look_at_volume(struct volume *v, json_t *f, uint64_t *total, struct err *err)
@@ -79,15 +95,9 @@ static int look_at_volume(struct volume *v, json_t *f, uint64_t *total, struct e
 		return r;
 	streams = r > 0;
 	json_put_str(f, "path", v->path);
-	if (blockfs_is(v)) {
-		_cleanup_blockfs_ struct blockfs b = {0};
-
-		r = blockfs_info(v, &b, err);
-		if (r < 0)
-			return r;
-		json_put_u64(f, "size", b.size);
-		json_put_str(f, "fs", b.fs);
-	}
+	r = look_at_shape(v, f, err);
+	if (r < 0)
+		return r;
 	json_put_u64(f, "bytes", size.bytes);
 	json_put_u64(f, "inodes", size.inodes);
 	json_put_bool(f, "streams", streams);

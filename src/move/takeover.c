@@ -210,6 +210,24 @@ static int claim_places(struct receiving *r, const struct container *c, struct e
 	return claimed ? transfer_save(r->m->st, r->t, err) : 0;
 }
 
+/* After the data, which it could be in the way of. What it may not hold here it may not hold: that
+ * is no reason to send it back. A native stream has brought its own limits. */
+static void limit_volume(struct receiving *r, struct volume *v)
+{
+	const json_t *f = receiving_volume(r, v->name);
+	uint64_t size = json_get_u64(f, "size", 0);
+	struct err e = ERR_INIT;
+
+	if (!size || json_get_bool(f, "native", false) || volume_set_limit(v, size, &e) >= 0)
+		return;
+	if (e.code == ERR_UNSUPPORTED)
+		log_info("container '%s' could hold %llu bytes where it was, and all of the pool "
+			 "'%s' here",
+			r->t->ct, (unsigned long long)size, r->pool->name);
+	else
+		log_warning("container '%s' has no limit here: %s", r->t->ct, e.text);
+}
+
 static int publish(struct receiving *r, const struct container *c, struct err *err)
 {
 	int claimed = claim_places(r, c, err);
@@ -223,6 +241,7 @@ static int publish(struct receiving *r, const struct container *c, struct err *e
 
 		if (res < 0)
 			return res;
+		limit_volume(r, final);
 	}
 	return runtime_publish(c->name, err);
 }

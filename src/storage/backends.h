@@ -19,5 +19,5 @@ bool blockfs_is_empty(int fd);
 #define BLOCKFS_OPERATIONS                                                                         \
 	.exists = blockfs_exists, .create = blockfs_create, .destroy = blockfs_destroy,            \
 	.rename = blockfs_rename, .settle = blockfs_settle, .root = blockfs_root,                  \
-	.size = blockfs_size, .snapshot_destroy = files_snapshot_destroy,                          \
+	.size = blockfs_size, .limit = blockfs_limit, .snapshot_destroy = files_snapshot_destroy,  \
 	.snapshots = place_list_snaps, .snapshot_root = files_snapshot_root

@@ -253,7 +253,24 @@ int blockfs_size(struct volume *v, struct volume_size *ret, struct err *err)
 	return 0;
 }
 
+int blockfs_limit(struct volume *v, uint64_t *ret, struct err *err)
+{
+	_cleanup_blockfs_ struct blockfs b = {0};
+	int r = blockfs_info(v, &b, err);
+
+	if (r >= 0)
+		*ret = b.size;
+	return r;
+}
+
 /* --- making */
+
+static const char *type_for(const struct volume_wish *w, const struct pool_settings *s)
+{
+	if (w->fs[0] || s->fs[0])
+		return w->fs[0] ? w->fs : s->fs;
+	return w->like[0] ? w->like : "ext4";
+}
 
 static int choose(struct volume *v, struct blockfs *b, struct err *err)
 {
@@ -265,7 +282,7 @@ static int choose(struct volume *v, struct blockfs *b, struct err *err)
 	b->driver = v->driver;
 	b->state = BLOCKFS_MAKING;
 	b->origin = BLOCKFS_FORMAT;
-	snprintf(b->fs, sizeof(b->fs), "%s", v->wish.fs[0] ? v->wish.fs : s.fs[0] ? s.fs : "ext4");
+	snprintf(b->fs, sizeof(b->fs), "%s", type_for(&v->wish, &s));
 	if (!blockfs_type_ok(b->fs))
 		return err_set(err, ERR_INVALID,
 			"\"%s\" is no filesystem that can be made here: ext4 or xfs", b->fs);

@@ -114,4 +114,5 @@ int blockfs_destroy(struct volume *v, struct err *err) _must_use_;
 int blockfs_rename(struct volume *v, const char *new_path, struct err *err) _must_use_;
 int blockfs_settle(struct volume *v, struct err *err) _must_use_;
 int blockfs_root(struct volume *v, int *ret_fd, struct err *err) _must_use_;
+int blockfs_limit(struct volume *v, uint64_t *ret, struct err *err) _must_use_;
 int blockfs_size(struct volume *v, struct volume_size *ret, struct err *err) _must_use_;

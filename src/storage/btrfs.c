@@ -11,6 +11,7 @@
 #include "base/beneath.h"
 #include "base/fault.h"
 #include "storage/btrfs_origin.h"
+#include "storage/btrfs_quota.h"
 #include "storage/btrfs_subvol.h"
 #include "storage/driver.h"
 #include "storage/files.h"
@@ -57,6 +58,20 @@ static int open_volume(const struct volume *v, struct err *err)
 		return err_set(err, ERR_UNSUPPORTED,
 			"it is a plain folder, not a subvolume, and has no snapshots");
 	return TAKE_FD(fd);
+}
+
+static int btrfs_limit(struct volume *v, uint64_t *ret, struct err *err)
+{
+	_cleanup_close_ int fd = open_volume(v, err);
+
+	return fd < 0 ? fd : quota_limit(fd, ret, err);
+}
+
+static int btrfs_set_limit(struct volume *v, uint64_t bytes, struct err *err)
+{
+	_cleanup_close_ int fd = open_volume(v, err);
+
+	return fd < 0 ? fd : quota_set_limit(fd, bytes, err);
 }
 
 /* Neither a snapshot nor a stream holds the subvolumes inside. */
@@ -155,6 +170,8 @@ const struct storage_driver btrfs_driver = {
 	.destroy = files_destroy,
 	.rename = files_rename,
 	.size = usage_size,
+	.limit = btrfs_limit,
+	.set_limit = btrfs_set_limit,
 	.snapshot = btrfs_snapshot,
 	.snapshot_destroy = files_snapshot_destroy,
 	.snapshots = place_list_snaps,

@@ -35,15 +35,17 @@ uint64_t mkfs_size(const char *fs, const struct volume_wish *w)
 #define FEATURES     "ea_inode,project"
 #define FEATURES_MMP FEATURES ",mmp"
 
-/* Blocks that only the host's root may use make no sense where the container has one of its own. */
+/* Blocks of 4 KiB also where it is small: a symbolic link is no longer than one. Blocks that only
+ * the host's root may use make no sense where the container has one of its own. */
 static int make_ext4(const char *path, const struct blockfs *b, const struct volume_wish *w,
 	bool mmp, struct err *err)
 {
 	uint64_t n = MAX(b->size / BYTES_PER_INODE, w->inodes + w->inodes / 4 + 1024);
 	_cleanup_free_ char *inodes = xasprintf("%llu", (unsigned long long)MIN(n, UINT32_MAX));
 	const char *features = mmp ? FEATURES_MMP : FEATURES;
-	const char *argv[] = {"mkfs.ext4", "-q", "-F", "-m", "0", "-U", b->uuid, "-N", inodes, "-O",
-		features, "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", path, NULL};
+	const char *argv[] = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-U", b->uuid, "-N",
+		inodes, "-O", features, "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
+		path, NULL};
 
 	return proc_run(argv, err);
 }

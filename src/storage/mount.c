@@ -22,8 +22,9 @@
 #include "storage/blockdev.h"
 #include "storage/signature.h"
 
-#define OFF_PATIENCE (5 * USEC_PER_SEC) /* somebody looks at it just now: updatedb, df, a monitor  \
-					 */
+#define OFF_PATIENCE                                                                               \
+	(5 * USEC_PER_SEC) /* somebody looks at it just now: updatedb, df, a monitor               \
+			    */
 #define OFF_PAUSE (50 * USEC_PER_MSEC)
 
 int mount_is(const char *path, struct err *err)
@@ -66,8 +67,14 @@ static int uuid_by_device(int fd, char ret[FS_UUID_MAX], struct err *err)
 	_cleanup_close_ int dev = -1;
 	struct signature sig;
 	struct stat st;
-	int r = fstat(fd, &st) < 0 ? err_errno(err, "look at it")
-				   : blockdev_path(st.st_dev, &path, err);
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, "look at it");
+	ret[0] = '\0';
+	if (major(st.st_dev) == 0) /* a tmpfs, say */
+		return 0;
+	r = blockdev_path(st.st_dev, &path, err);
 
 	if (r >= 0)
 		r = dev = blockdev_open(path, O_RDONLY, err);

@@ -293,6 +293,26 @@ bool volume_can(const struct volume *v, unsigned cap)
 	return (v->driver->caps & cap) == cap;
 }
 
+int volume_limit(struct volume *v, uint64_t *ret, struct err *err)
+{
+	int r = begin(v, "limit", NULL, err);
+
+	*ret = 0;
+	if (r >= 0 && v->driver->limit)
+		r = v->driver->limit(v, ret, err);
+	return end(v, r, err);
+}
+
+int volume_set_limit(struct volume *v, uint64_t bytes, struct err *err)
+{
+	int r = begin(v, "set limit", NULL, err);
+
+	if (r >= 0 && !blockfs_is(v))
+		r = v->driver->set_limit ? v->driver->set_limit(v, bytes, err)
+					 : missing(v, "limits of a container", err);
+	return end(v, r, err);
+}
+
 int volume_root(struct volume *v, int *ret_fd, struct err *err)
 {
 	int r = begin(v, "open", NULL, err);

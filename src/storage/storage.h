@@ -30,6 +30,7 @@ struct volume_wish {
 	uint64_t size;		/* of the filesystem; 0: as the pool says */
 	uint64_t bytes, inodes; /* what will come; the filesystem is no smaller */
 	char fs[8];		/* "ext4", "xfs", "": as the pool says */
+	char like[8];		/* if that says nothing either: as it was elsewhere */
 	char *device;		/* this one, given by the operator; or NULL */
 	bool force_format;	/* whatever is on it */
 };
@@ -87,6 +88,9 @@ struct storage_driver {
 	 */
 	int (*root)(struct volume *v, int *ret_fd, struct err *err);
 	int (*size)(struct volume *v, struct volume_size *ret, struct err *err);
+	/* Optional: how much it may hold, bytes; 0: as much as the pool. */
+	int (*limit)(struct volume *v, uint64_t *ret, struct err *err);
+	int (*set_limit)(struct volume *v, uint64_t bytes, struct err *err);
 	int (*snapshot)(struct volume *v, const char *snap, struct err *err);
 	int (*snapshot_destroy)(struct volume *v, const char *snap, struct err *err);
 	int (*snapshots)(struct volume *v, struct snapshot_vec *ret, struct err *err);
@@ -148,6 +152,11 @@ char *volume_mounter(const struct volume *v);
  */
 void volume_use_device(struct volume *v, const char *device, bool force_format);
 bool volume_can(const struct volume *v, unsigned cap);
+/* How much it may hold, in bytes: the size of a filesystem of its own, a quota; 0: whatever the
+ * pool has. Setting it is -ERR_UNSUPPORTED where the driver has no way; one with a filesystem of
+ * its own was made to fit. */
+int volume_limit(struct volume *v, uint64_t *ret, struct err *err) _must_use_;
+int volume_set_limit(struct volume *v, uint64_t bytes, struct err *err) _must_use_;
 int volume_root(
 	struct volume *v, int *ret_fd, struct err *err) _must_use_; /* O_RDONLY|O_DIRECTORY */
 int volume_sync(

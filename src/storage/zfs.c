@@ -396,6 +396,29 @@ static int zfs_size(struct volume *v, struct volume_size *ret, struct err *err)
 	return r;
 }
 
+/* Its own files' limit; that of it with its snapshots and what is nested in it if there is no such.
+ */
+static int zfs_limit(struct volume *v, uint64_t *ret, struct err *err)
+{
+	_cleanup_free_ char *dataset = NULL;
+	int r = must_exist(v, &dataset, err);
+
+	if (r >= 0)
+		r = zfs_get_u64(dataset, "refquota", ret, err);
+	if (r >= 0 && !*ret)
+		r = zfs_get_u64(dataset, "quota", ret, err);
+	return r;
+}
+
+static int zfs_set_limit(struct volume *v, uint64_t bytes, struct err *err)
+{
+	_cleanup_free_ char *dataset = NULL;
+	_cleanup_free_ char *value = xasprintf("%llu", (unsigned long long)bytes);
+	int r = must_exist(v, &dataset, err);
+
+	return r < 0 ? r : zfs_set(dataset, "refquota", value, err);
+}
+
 /* --- snapshots */
 
 static int zfs_snapshot_destroy(struct volume *v, const char *snap, struct err *err)
@@ -540,6 +563,8 @@ const struct storage_driver zfs_driver = {
 	.settle = zfs_settle,
 	.mount = zfs_mount,
 	.size = zfs_size,
+	.limit = zfs_limit,
+	.set_limit = zfs_set_limit,
 	.snapshot = zfs_snapshot,
 	.snapshot_destroy = zfs_snapshot_destroy,
 	.snapshots = zfs_snapshots,

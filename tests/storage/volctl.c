@@ -12,6 +12,7 @@
  * publish TOKEN		the volume VOLUME staged as TOKEN becomes OWNER's
  * send SNAP FROM|- [OFFSET DIGEST [OFFER]]	to standard output
  * offer SNAP FROM|-		what the receiving side says before
+ * limit [BYTES]		how much it may hold, or sets that
  * whole			can the tree engine see all of it?
  * mounter | device | unmount | release | take-back | let-go	of one on a filesystem of its own
  * adopt UUID TYPE [DEVICE]	it becomes that filesystem, as it is
@@ -214,6 +215,19 @@ static int do_whole(struct call *c, struct err *err)
 	return volume_whole(c->volume, err);
 }
 
+static int do_limit(struct call *c, struct err *err)
+{
+	uint64_t bytes;
+	int r;
+
+	if (c->argc)
+		return volume_set_limit(c->volume, strtoull(arg(c, 0), NULL, 10), err);
+	r = volume_limit(c->volume, &bytes, err);
+	if (r >= 0)
+		printf("%llu\n", (unsigned long long)bytes);
+	return r;
+}
+
 static int do_mounter(struct call *c, struct err *err)
 {
 	_cleanup_free_ char *path = volume_mounter(c->volume);
@@ -323,6 +337,7 @@ static const struct {
 	{"finish", do_finish},
 	{"forget", do_forget},
 	{"let-go", do_let_go},
+	{"limit", do_limit},
 	{"mounter", do_mounter},
 	{"offer", do_offer},
 	{"open", do_open},
