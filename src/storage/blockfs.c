@@ -447,6 +447,11 @@ static int empty(struct volume *v, struct err *err)
 	const struct dirent *e;
 	int fd = -1, r = blockfs_root(v, &fd, err);
 
+	if (r == -ERR_NOT_FOUND) { /* whoever has taken the device away has its files */
+		log_warning("%s: %s", v->path, err->text);
+		err_clear(err);
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	dir = fdopendir(fd);

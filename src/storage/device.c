@@ -4,11 +4,13 @@
  * filesystem; the name that stands in the record, /dev/disk/by-id/... if it has one, is where it is
  * looked for first.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -65,16 +67,41 @@ static int check_unclaimed(
 	return r;
 }
 
+#define EXT4_INCOMPAT	      (1024 + 0x60) /* where it stands, le32 */
+#define EXT4_INCOMPAT_RECOVER 0x4
+
+/* While an ext4 is mounted, wherever, it is marked for its journal to be looked at. */
+static int check_clean(const char *device, const struct candidate *c, struct err *err)
+{
+	_cleanup_close_ int fd = blockdev_open(device, O_RDONLY, err);
+	uint32_t features;
+
+	if (fd < 0 || !str_eq(c->sig.type, "ext4"))
+		return MIN(fd, 0);
+	if (pread(fd, &features, sizeof(features), EXT4_INCOMPAT) != sizeof(features))
+		return err_errno(err, "read %s", device);
+	if (le32toh(features) & EXT4_INCOMPAT_RECOVER)
+		return err_set(err, ERR_BUSY,
+			"the filesystem on %s was not unmounted: perhaps another node has it; if "
+			"not, mount and unmount it once",
+			device);
+	return 0;
+}
+
 /* A filesystem that is there must be one that we would make, and empty. */
 static int check_empty(const char *device, const struct candidate *c, struct err *err)
 {
 	_cleanup_close_ int fd = -1;
+	int r;
 
 	if (!blockfs_type_ok(c->sig.type) || !signature_uuid_ok(c->sig.uuid))
 		return err_set(err, ERR_EXISTS,
 			"%s is not blank, there is %s on it: nothing is written over it unless you "
 			"say --force-format",
 			device, c->sig.type);
+	r = check_clean(device, c, err);
+	if (r < 0)
+		return r;
 	fd = mount_aside(device, c->sig.type, err);
 	if (fd < 0)
 		return fd;

@@ -4,7 +4,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +26,17 @@ static int image_choose(struct volume *v, struct blockfs *b, struct err *err)
 	return 0;
 }
 
+/* On btrfs each write into the middle would be a piece of its own somewhere else. */
+static void avoid_copies(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return;
+	flags |= FS_NOCOW_FL;
+	(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int image_make(struct volume *v, struct blockfs *b, struct err *err)
 {
 	_cleanup_close_ int fd = open(b->source, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -31,6 +44,7 @@ static int image_make(struct volume *v, struct blockfs *b, struct err *err)
 	(void)v;
 	if (fd < 0)
 		return err_errno(err, "make the image %s", b->source);
+	avoid_copies(fd);
 	return ftruncate(fd, (off_t)b->size) < 0
 		       ? err_errno(err, "give the image %s its size", b->source)
 		       : 0;

@@ -184,8 +184,8 @@ int mount_aside(const char *device, const char *fs, struct err *err)
 
 	if (fd < 0 || syscall(SYS_fsconfig, fd, FSCONFIG_SET_STRING, "source", device, 0) < 0 ||
 		syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
-		(str_eq(fs, "xfs") && /* a snapshot beside its origin */
-			syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, "nouuid", NULL, 0) < 0) ||
+		syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG,
+			str_eq(fs, "xfs") ? "norecovery" : "noload", NULL, 0) < 0 ||
 		syscall(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_errno(err, "open the filesystem on %s", device);
 	mnt = (int)syscall(SYS_fsmount, fd, FSMOUNT_CLOEXEC,

@@ -21,8 +21,8 @@ int mount_device(const char *device, const char *fs, const char *path, const cha
 /* The root of the filesystem uuid that is mounted at path: O_RDONLY|O_DIRECTORY, proven on the
  * descriptor. -ERR_STATE: nothing, or something else, is mounted there. */
 int mount_open(const char *path, const char *uuid, struct err *err) _must_use_;
-/* The root of the filesystem on that device, mounted read-only at no place: it goes with the
- * descriptor. */
+/* The root of the filesystem on that device as it lies there, mounted at no place: it goes with the
+ * descriptor. Nothing is written, not even what its journal holds: somebody else may have it. */
 int mount_aside(const char *device, const char *fs, struct err *err) _must_use_;
 /* Takes off what is mounted at path; nothing there is fine. -ERR_BUSY if somebody uses it, also
  * after a patience of a few seconds. */

@@ -2,7 +2,7 @@
 # Volumes on filesystems of their own, in images and on devices: their life, what is never mounted, never
 # written over, never removed.
 . "$(dirname "$0")/lib.sh"
-plan 96
+plan 97
 
 # shellcheck disable=SC2154 # lib.sh
 P=$work/p
@@ -169,8 +169,13 @@ is "$(pool dir root web rootfs)" "$P/web/rootfs" "it is"
 ok "destroyed" pool dir destroy web rootfs
 is "$(left)" "" "nothing of it is left here"
 mount "$second" "$work/mnt"
+# As it lies on the disk while somebody has it: what another node sees.
+cp --reflink=never "$work/one.disk" "$work/seen.disk"
+disk seen
+fails busy "one that another node has is not taken, or looked at" env DEVICE="$dev" "$BUILD/tests/storage/volctl" "$P" create other rootfs
 is "$(cat "$work/mnt/file")" mine "but its files are: they were not ours"
 umount "$work/mnt"
+detach "$work/seen.disk"
 cp "$work/one.disk" "$work/copy.disk"
 disk copy
 fails state "two devices of one UUID" pool dir adopt web rootfs "$uuid" ext4

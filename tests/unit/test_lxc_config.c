@@ -388,6 +388,27 @@ static void test_guard_moves(void **state)
 		assert_null(strstr(c->refused.v[i].key, "hook"));
 }
 
+/* What mounts a volume of its own is written again for the volume; another script is a hook. */
+static void test_mounters(void **state)
+{
+	static const char hook[] = "lxc.hook.pre-start = /bin/sh /var/lib/lxc/web/rootfs.mount\n";
+	_cleanup_free_ char *text = xasprintf(
+		"lxc.rootfs.path = /var/lib/lxc/web/rootfs\n%s", hook);
+	_cleanup_free_ char *other = xasprintf("lxc.rootfs.path = /srv/web/rootfs\n%s", hook);
+	_cleanup_free_ char *none = xasprintf("%slxc.hook.pre-start =\n", text);
+	_cleanup_container_ struct container *c = parse(text), *d = parse(other), *e = parse(none);
+	_cleanup_free_ char *again = lxc_render(c);
+
+	assert_true(c->volumes.v[0].mounted);
+	assert_int_equal(c->refused.n, 0);
+	assert_non_null(strstr(again, hook));
+	assert_false(d->volumes.v[0].mounted);
+	assert_int_equal(d->refused.n, 1);
+	assert_string_equal(d->refused.v[0].key, "lxc.hook.pre-start");
+	assert_false(e->volumes.v[0].mounted);
+	assert_int_equal(e->refused.n, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -400,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_volumes),
+		cmocka_unit_test(test_mounters),
 		cmocka_unit_test(test_foreign_folder),
 		cmocka_unit_test(test_volumes_together),
 		cmocka_unit_test(test_order_of_mounts),
