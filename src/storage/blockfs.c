@@ -20,6 +20,7 @@
 #include "storage/blockdev.h"
 #include "storage/blockrec.h"
 #include "storage/driver.h"
+#include "storage/files.h"
 #include "storage/mkfs.h"
 #include "storage/mount.h"
 #include "storage/place.h"
@@ -491,7 +492,10 @@ static int end_volume(struct volume *v, bool keep, struct err *err)
 		return r;
 	if (keep)
 		b.origin = BLOCKFS_GIVEN;
-	r = unmake(v, &b, err);
+	/* Copies of its files, which the tree engine has made in the pool. */
+	r = files_destroy_snapshots(v, err);
+	if (r >= 0)
+		r = unmake(v, &b, err);
 	if (r >= 0)
 		place_prune(v);
 	return r < 0 ? r : sync_pool(v, err);

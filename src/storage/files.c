@@ -10,7 +10,7 @@
 #include "storage/place.h"
 #include "storage/trash.h"
 
-static int destroy_snaps(struct volume *v, struct err *err)
+int files_destroy_snapshots(struct volume *v, struct err *err)
 {
 	_cleanup_free_ char *sub = xasprintf("snap/%s", v->owner);
 	_cleanup_close_ int fd = place_open(v->pool_path, sub, false, err);
@@ -47,7 +47,7 @@ int files_destroy(struct volume *v, struct err *err)
 	err_clear(err);
 	r = parent < 0 ? 0 : trash_put(v->pool_path, parent, name, err);
 	if (r >= 0)
-		r = destroy_snaps(v, err);
+		r = files_destroy_snapshots(v, err);
 	if (r < 0)
 		return r;
 	place_prune(v);

@@ -37,7 +37,7 @@ new() {
 	on a wherry --quiet ct start "$name" >/dev/null
 }
 
-plan 70
+plan 71
 cleanup detach
 detach() {
 	losetup -n -O NAME,BACK-FILE | awk -v d="$disks/" 'index($2, d) == 1 { print $1 }' | xargs -r -n 1 losetup -d
@@ -126,5 +126,7 @@ wait_for 30 on a wherry status
 on a wherry --quiet ct start web >/dev/null
 wait_counter a web
 is "$(ct_state a web),$(mounts a)" "RUNNING,1" "after a power cut it is mounted by its start"
+on a wherry --quiet ct snapshot web monday >/dev/null
+like "$(on a wherry ct show web)" monday "it has a snapshot, a copy in the pool"
 on a wherry --quiet ct delete --force web >/dev/null
 is "$(mounts a),$(loops a),$(traces a web)" "0,0," "deleted: nothing of it is left"
