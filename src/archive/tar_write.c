@@ -144,6 +144,8 @@ static void add_holes(struct archive_entry *ae, int fd, off_t size)
 	off_t at = 0;
 	size_t n = 0;
 
+	if (lseek(fd, 0, SEEK_HOLE) < size)
+		fd_write_back(fd);
 	while (at < size) {
 		off_t data = lseek(fd, at, SEEK_DATA), hole;
 

@@ -198,6 +198,16 @@ static bool is_nonblocking(int fd)
 	return flags >= 0 && (flags & O_NONBLOCK);
 }
 
+void fd_write_back(int fd)
+{
+	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+			     SYNC_FILE_RANGE_WAIT_AFTER;
+
+	/* What fails here fails again where it is read. */
+	if (sync_file_range(fd, 0, 0, all) < 0)
+		(void)fdatasync(fd);
+}
+
 int fd_send_msg(int sock, const void *buf, size_t n, const int *fds, size_t n_fds, struct err *err)
 {
 	union {

@@ -31,6 +31,11 @@ void fd_unblock_pipe(int fd);
 void fd_widen_pipe(int fd);
 int fd_pipe(int ret[2], struct err *err) _must_use_; /* both close-on-exec, 1 MiB where allowed */
 
+/* Writes back what is dirty of a file, after which SEEK_DATA and SEEK_HOLE can be believed. Without
+ * it they can't: ext4 (seen with Linux 6.18) shows what was written beside a reader as a hole until
+ * it is written back, though nobody has the file open any more. */
+void fd_write_back(int fd);
+
 /* One datagram with descriptors over a SOCK_SEQPACKET socket. fd_recv_msg: length, 0 at the end; a
  * message longer than cap is -ERR_PROTOCOL. ret_fds are close-on-exec and the caller's; with NULL
  * they are closed. Both wait (with cancel), unless the socket is non-blocking: then -ERR_BUSY. */

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/cancel.h"
+#include "base/fd.h"
 #include "base/str.h"
 #include "tree/digest.h"
 #include "tree/facts.h"
@@ -381,6 +382,8 @@ static int send_file(struct visit *v, const struct list_item *i, const char *nam
 		r = send_small(&f, err);
 		note_cached(s, i, f.c.cached);
 	} else {
+		if (sparse)
+			fd_write_back(fd);
 		r = send_large(&f, err);
 	}
 	if (r >= 0)
