@@ -15,6 +15,7 @@
 #include "convert/convert.h"
 #include "convert/files.h"
 #include "convert/fixup.h"
+#include "convert/guest.h"
 #include "convert/ploop_image.h"
 #include "convert/report.h"
 
@@ -62,6 +63,7 @@ static const struct option_spec fixup_options[] = {
 		"whose name servers are to be written into it"},
 	{"unprivileged", 'u', OPTION_FLAG, "unprivileged", NULL,
 		"it is to have a range of user ids of its own"},
+	{"force", 'f', OPTION_FLAG, "force", NULL, "also where there is no trace of OpenVZ"},
 	{"revert", 0, OPTION_FLAG, "revert", NULL, "take back what was changed"},
 	{"list", 0, OPTION_FLAG, "list", NULL, "list the fix-ups"},
 	{NULL},
@@ -242,10 +244,30 @@ static int apply_fixups(struct cli *cli, int root, const json_t *args, struct er
 	return 0;
 }
 
+/* What runs here is no container to be changed, whoever asks. */
+static int check_root(int root, const char *path, const json_t *args, struct err *err)
+{
+	if (guest_is_host(root))
+		return err_set(err, ERR_DENIED,
+			"%s is the root of this running system, not a container's: name the folder "
+			"with "
+			"the container's files",
+			path);
+	if (json_get_bool(args, "force", false) || json_get_bool(args, "revert", false) ||
+		guest_has_traces(root))
+		return 0;
+	return err_set(err, ERR_STATE,
+		"%s has no trace of OpenVZ in it (its devices in fstab or mtab, venet0): if it is "
+		"a "
+		"container all the same, say --force",
+		path);
+}
+
 static int fixup_run(struct cli *cli, const struct command *cmd, json_t *args, struct err *err)
 {
 	const char *path = json_get_str(args, "root");
 	_cleanup_close_ int root = -1;
+	int r;
 
 	if (json_get_bool(args, "list", false)) {
 		list_fixups(cli);
@@ -256,6 +278,9 @@ static int fixup_run(struct cli *cli, const struct command *cmd, json_t *args, s
 	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return err_errno(err, "open %s", path);
+	r = check_root(root, path, args, err);
+	if (r < 0)
+		return r;
 	return json_get_bool(args, "revert", false) ? revert_fixups(cli, root, err)
 						    : apply_fixups(cli, root, args, err);
 }

@@ -295,3 +295,47 @@ const char *guest_init_name(enum guest_init init)
 
 	return names[init];
 }
+
+static bool mentions(int root, const char *path, const char *const *words)
+{
+	_cleanup_free_ char *text = read_text(root, path);
+
+	for (size_t i = 0; text && words[i]; i++)
+		if (strstr(text, words[i]))
+			return true;
+	return false;
+}
+
+bool guest_has_traces(int root)
+{
+	static const char *const left[] = {"var/lib/wherry-fixups", "etc/init.d/vzquota",
+		"etc/rc.d/init.d/vzquota", "etc/sysconfig/network-scripts/ifcfg-venet0",
+		"etc/sysconfig/network/ifcfg-venet0", "etc/netctl/venet0", "etc/network.d/venet0",
+		"etc/runit/core-services/90-venet.sh", "etc/init.d/net.venet0"};
+	static const char *const files[] = {"etc/fstab", "etc/mtab", "etc/network/interfaces",
+		"etc/sysconfig/network", "etc/conf.d/net", "etc/rc.conf", "etc/inittab"};
+	static const char *const words[] = {
+		"simfs", "ploop", "vzfs", "venet0", "openvz", "/proc/vz", NULL};
+
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++)
+		if (guest_has(root, left[i]))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (mentions(root, files[i], words))
+			return true;
+	return false;
+}
+
+bool guest_is_host(int root)
+{
+	static const char *const roots[] = {"/", "/proc/1/root/."};
+	struct stat st, here;
+
+	if (fstat(root, &st) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++)
+		if (stat(roots[i], &here) >= 0 && here.st_dev == st.st_dev &&
+			here.st_ino == st.st_ino)
+			return true;
+	return false;
+}

@@ -41,6 +41,10 @@ struct guest {
 
 /* -ERR_INVALID where there is nothing that could be a system: neither /etc nor /sbin. */
 int guest_look(int root, struct guest *ret, struct err *err) _must_use_;
+/* Did OpenVZ leave something in it that a fix-up is for, or fix-ups what they took? */
+bool guest_has_traces(int root);
+/* Is it the root that we run in ourselves, or that of process 1? */
+bool guest_is_host(int root);
 const char *guest_init_name(enum guest_init init);
 
 /* A regular file beneath root of at most max bytes (0: there is none, or something else is there).

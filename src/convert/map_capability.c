@@ -12,6 +12,24 @@
 static const char *const needed[] = {
 	"setpcap", "sys_admin", "setuid", "setgid", "kill", "chown", "dac_override", "fowner"};
 
+/* Of Linux; LXC passes over a name that is none, and the container would have what it was to lose.
+ */
+static const char *const known[] = {"chown", "dac_override", "dac_read_search", "fowner", "fsetid",
+	"kill", "setgid", "setuid", "setpcap", "linux_immutable", "net_bind_service",
+	"net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner", "sys_module", "sys_rawio",
+	"sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
+	"sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write",
+	"audit_control", "setfcap", "mac_override", "mac_admin", "syslog", "wake_alarm",
+	"block_suspend", "audit_read", "perfmon", "bpf", "checkpoint_restore"};
+
+static bool is_known(const char *cap)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (str_eq(known[i], cap))
+			return true;
+	return false;
+}
+
 static void lower(char *s)
 {
 	for (; *s; s++)
@@ -42,9 +60,13 @@ static enum ve_class map_one(struct conversion *c, struct ve_param *p, char *wor
 		cap += 4;
 	if ((!on && strcasecmp(colon, "off") != 0) || !name_ok(cap, 32, "_"))
 		return VE_INVALID;
-	if (str_eq(cap, "ve_admin")) {
-		str_add(why, "; VE_ADMIN was of OpenVZ's kernel only");
+	if (str_eq(cap, "ve_admin") || str_eq(cap, "setveid")) {
+		str_addf(why, "; %s was of OpenVZ's kernel only", cap);
 		return VE_APPROXIMATE;
+	}
+	if (!is_known(cap)) {
+		str_addf(why, "; %s is no capability of Linux and is ignored", cap);
+		return VE_PARTIAL;
 	}
 	if (!on) {
 		map_option(c, p, "lxc.cap.drop", cap);

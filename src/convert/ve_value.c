@@ -29,7 +29,8 @@ static uint64_t unit_size(enum ve_unit unit)
 	return unit == VE_PAGES ? VE_PAGE : unit == VE_KIB ? 1024 : 1;
 }
 
-/* "2.2G": whole and the fraction in millionths. False where there is no number. */
+/* "2.2G": whole and the fraction in millionths. False where there is no number, or one that 64 bits
+ * cannot hold: nobody can say what that was to be. */
 static bool read_digits(const char **s, const char *end, uint64_t *whole, uint64_t *millionths)
 {
 	const char *p = *s;
@@ -39,7 +40,7 @@ static bool read_digits(const char **s, const char *end, uint64_t *whole, uint64
 	for (; p < end && *p >= '0' && *p <= '9'; p++)
 		if (__builtin_mul_overflow(*whole, 10, whole) ||
 			__builtin_add_overflow(*whole, (uint64_t)(*p - '0'), whole))
-			*whole = UINT64_MAX / 16; /* so many digits that the rest is the same */
+			return false;
 	if (p == *s)
 		return false;
 	if (p < end && *p == '.')
@@ -49,13 +50,15 @@ static bool read_digits(const char **s, const char *end, uint64_t *whole, uint64
 	return true;
 }
 
-static uint64_t scaled(uint64_t whole, uint64_t millionths, uint64_t factor, enum ve_unit unit)
+static bool scaled(
+	uint64_t whole, uint64_t millionths, uint64_t factor, enum ve_unit unit, uint64_t *ret)
 {
 	uint64_t v, part = (uint64_t)((wide)factor * millionths / 1000000);
 
 	if (__builtin_mul_overflow(whole, factor, &v) || __builtin_add_overflow(v, part, &v))
-		return VE_UNLIMITED;
-	return v / unit_size(unit);
+		return false;
+	*ret = v / unit_size(unit);
+	return true;
 }
 
 static bool read_amount(const char *s, const char *end, enum ve_unit unit, uint64_t *ret)
@@ -73,9 +76,9 @@ static bool read_amount(const char *s, const char *end, enum ve_unit unit, uint6
 		*ret = whole; /* a fraction without a suffix is cut */
 	} else {
 		factor = suffix_of(*s, unit);
-		if (s + 1 != end || unit == VE_COUNT || factor == 0)
+		if (s + 1 != end || unit == VE_COUNT || factor == 0 ||
+			!scaled(whole, millionths, factor, unit, ret))
 			return false;
-		*ret = scaled(whole, millionths, factor, unit);
 	}
 	/* LONG_MAX of 32 bits: vzctl itself takes it so. Of disk space it is 2 TiB, and means that.
 	 */

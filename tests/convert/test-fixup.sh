@@ -3,7 +3,7 @@
 # taken back, and a hostile tree leads nowhere.
 # shellcheck source-path=SCRIPTDIR source=../fs.sh disable=SC2016
 . "$(dirname "$(readlink -f "$0")")/../fs.sh"
-plan 74
+plan 79
 wherry=${WHERRY:-$BUILD/src/cli/wherry}
 unset WHERRY_RUN_DIR
 
@@ -53,6 +53,14 @@ back() { # NAME BEFORE
 	is "$(state)" "$2" "$1: everything is as it was"
 	ok "$1: no record is left" [ ! -e "$root/var/lib/wherry-fixups" ]
 }
+
+# What is none of our business.
+like "$(fixup / 2>&1)" 'root of this running system' "the running system is refused"
+like "$(fixup --force /proc/1/root 2>&1)" 'root of this running system' "by another name too, whoever forces it"
+mkdir -p "$work/plain/etc" "$work/plain/sbin"
+like "$(fixup "$work/plain" 2>&1)" 'no trace of OpenVZ' "a tree without a trace of OpenVZ is refused"
+is "$(find "$work/plain" | wc -l)" 3 "and left alone"
+ok "unless it is forced" fixup --force "$work/plain"
 
 has() { # FILE LINE DESCRIPTION
 	ok "$3" grep -qxF -e "$2" "$root/$1"
