@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "move/adopt.h"
 #include "move/containers.h"
+#include "move/fit.h"
 #include "move/promise.h"
 #include "node/ownership.h"
 #include "node/transfer.h"
@@ -268,7 +269,8 @@ static int adopt(struct importing *x, const char *called, struct err *err)
 			"have, the one in the archive",
 			n, n == 1 ? "" : "s");
 	sort_refused(x);
-	return runtime_preflight(x->c, err);
+	r = runtime_preflight(x->c, err);
+	return r < 0 ? r : fit_check(x->c, err);
 }
 
 static int prepare(struct importing *x, struct err *err)
@@ -363,6 +365,8 @@ static int run(struct importing *x, struct err *err)
 	if (r >= 0)
 		r = fault_point("import.filled", err);
 	if (r >= 0)
+		r = fit_guest(x->m, x->c, x->vols.v[0], &x->fixups, err);
+	if (r >= 0)
 		r = claim(x, err);
 	return r < 0 ? r : publish(x, err);
 }
@@ -375,6 +379,7 @@ static void done(struct importing *x)
 		close(x->fd);
 	volume_vec_free(&x->vols);
 	container_free(x->c);
+	json_decref(x->fixups);
 	pool_free(x->pool);
 	pledge_done(&x->pledge);
 	if (x->lock >= 0)
@@ -393,7 +398,10 @@ static int finish(struct importing *x, json_t **ret, struct err *err)
 		if (r < 0)
 			return err_prefix(err, "container '%s' is imported, but", x->c->name);
 	}
-	return containers_show(x->m, x->c->name, ret, err);
+	r = containers_show(x->m, x->c->name, ret, err);
+	if (r >= 0 && x->fixups)
+		json_object_set(*ret, "fixups", x->fixups);
+	return r;
 }
 
 int archive_import(struct move_ctx *m, const struct import_opts *o, json_t **ret, struct err *err)

@@ -38,6 +38,7 @@ struct importing {
 	struct pool *pool;
 	struct pledge pledge;
 	struct volume_vec vols;	   /* staged, in the order of c->volumes */
+	json_t *fixups;		   /* what was changed inside; NULL: nothing was to be */
 	uint64_t taken, unchecked; /* bytes of content so far; since room was looked at */
 };
 

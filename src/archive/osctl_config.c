@@ -403,6 +403,14 @@ static void read_identity(struct reading *y, const json_t *config)
 		strv_push(&y->c->includes, "nesting.conf");
 }
 
+/* Ours, in an archive of vz6 export; osctl passes over a key that it does not know. */
+static int read_origin(struct reading *y, const json_t *ours)
+{
+	const json_t *origin = json_object_get(ours, "origin");
+
+	return origin ? origin_from_json(origin, &y->c->origin, y->err) : 0;
+}
+
 int osctl_config_read(const char *name, const json_t *config, const json_t *user,
 	void (*fn)(void *ctx, const char *what), void *ctx, struct container **ret, struct err *err)
 {
@@ -425,6 +433,9 @@ int osctl_config_read(const char *name, const json_t *config, const json_t *user
 	read_raw(&y, json_get_str(json_object_get(config, "raw"), "lxc"));
 	read_init(&y, json_object_get(config, "init_cmd"));
 	read_autostart(&y, json_object_get(config, "autostart"));
+	r = read_origin(&y, json_object_get(config, "wherry"));
+	if (r < 0)
+		return r;
 	note_rest(&y, config);
 	volume_add(c, "rootfs", "", NULL, NULL);
 	*ret = TAKE_PTR(c);
@@ -579,6 +590,9 @@ json_t *osctl_config_json(
 	json_object_set_new(o, "start_menu", json_null());
 	if (strv_has(c->includes, "nesting.conf"))
 		json_put_bool(o, "nesting", true);
+	if (c->origin)
+		json_object_set_new(
+			o, "wherry", json_pack("{s:o}", "origin", origin_json(c->origin)));
 	return o;
 }
 

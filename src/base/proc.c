@@ -484,6 +484,12 @@ int proc_capture(const char *const *argv, size_t max, char **ret_out, struct err
 	return r;
 }
 
+int proc_become(const char *path, char *const *argv, struct err *err)
+{
+	execv(path, argv);
+	return err_errno(err, "run %s", path);
+}
+
 pid_t proc_fork(struct err *err)
 {
 	pid_t parent = getpid();

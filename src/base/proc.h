@@ -58,6 +58,9 @@ void proc_done(struct proc *p); /* kills and reaps what still runs, closes */
 int proc_run(const char *const *argv, struct err *err) _must_use_;
 int proc_capture(const char *const *argv, size_t max, char **ret_out, struct err *err) _must_use_;
 
+/* Becomes that program, with our own descriptors and environment; returns only with an error. */
+int proc_become(const char *path, char *const *argv, struct err *err) _must_use_;
+
 /* A fork of ourselves without exec, for code that must run in other namespaces or as another user.
  * Returns 0 in the child, the pid in the parent. The child must end with _exit; it dies with the
  * parent's thread and is not cancelled. */

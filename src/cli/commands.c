@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 const struct command *const command_tables[] = {cmd_ct, cmd_archive, cmd_send, cmd_migrate, cmd_key,
-	cmd_receive, cmd_pool, cmd_job, cmd_vz6, cmd_vzmigrate, cmd_node, NULL};
+	cmd_receive, cmd_pool, cmd_job, cmd_vz6, cmd_vz6_node, cmd_vzmigrate, cmd_node, NULL};
 
 const struct group command_groups[] = {
 	{"ct", "containers: list, create, run, send"},
@@ -18,6 +18,7 @@ const struct group command_groups[] = {
 	{"migration authorized-keys", "who may send containers to this node"},
 	{"pool", "the folders where containers live"},
 	{"job", "what runs and what ran"},
-	{"vz6", "containers of OpenVZ: what becomes of them"},
+	{"vz6", "containers of OpenVZ: convert, export, migrate"},
+	{"vz6 migrate", "move a container of OpenVZ to another node, at once or step by step"},
 	{NULL, NULL},
 };

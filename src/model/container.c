@@ -52,6 +52,7 @@ void container_free(struct container *c)
 	option_vec_free(&c->options);
 	option_vec_free(&c->refused);
 	strv_free(c->ignored);
+	origin_free(c->origin);
 	free(c);
 }
 
@@ -181,12 +182,14 @@ json_t *container_json(const struct container *c)
 	wire_put_strv(obj, "includes", c->includes);
 	wire_put(obj, "options", options_json(&c->options));
 	wire_put(obj, "refused", options_json(&c->refused));
+	if (c->origin)
+		wire_put(obj, "origin", origin_json(c->origin));
 	return obj;
 }
 
 struct wire {
 	char *name, *arch, *hostname;
-	json_t *idmap, *netifs, *limits, *volumes, *includes, *options, *refused;
+	json_t *idmap, *netifs, *limits, *volumes, *includes, *options, *refused, *origin;
 	bool autostart;
 	uint32_t delay, order;
 };
@@ -205,6 +208,7 @@ static const struct json_field fields[] = {
 	JSON_ANY(struct wire, includes, "includes", 0),
 	JSON_ANY(struct wire, options, "options", 0),
 	JSON_ANY(struct wire, refused, "refused", 0),
+	JSON_ANY(struct wire, origin, "origin", 0),
 	JSON_END,
 };
 
@@ -220,6 +224,7 @@ static void wire_done(struct wire *w)
 	json_decref(w->includes);
 	json_decref(w->options);
 	json_decref(w->refused);
+	json_decref(w->origin);
 }
 
 /* 0 and the length of the list, which may be missing. */
@@ -348,6 +353,8 @@ static int read_lists(const struct wire *w, struct container *c, struct err *err
 	if (w->idmap && (r = idmap_from_json(w->idmap, &c->idmap, err)) < 0)
 		return r;
 	if (w->limits && (r = limits_from_json(w->limits, &c->limits, err)) < 0)
+		return r;
+	if (w->origin && (r = origin_from_json(w->origin, &c->origin, err)) < 0)
 		return r;
 	if ((r = read_netifs(w->netifs, c, err)) < 0 ||
 		(r = read_volumes(w->volumes, c, err)) < 0 ||

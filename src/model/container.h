@@ -11,7 +11,8 @@
  * Wire form: {"name", "arch", "hostname", "idmap": {}, "netifs": [{}], "limits": {},
  * "volumes": [{"name", "mountpoint", "options"}], "autostart", "autostart_delay",
  * "autostart_order", "includes": [], "options": [{"key", "value"}],
- * "refused": [{"key", "value", "reason"}]}; what is not set is left out.
+ * "refused": [{"key", "value", "reason"}], "origin": {"runtime", "systemd", "without": [],
+ * "nameservers": [], "domains": []}}; what is not set is left out.
  */
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "model/idmap.h"
 #include "model/limits.h"
 #include "model/netif.h"
+#include "model/origin.h"
 
 #define CONTAINER_NAME_MAX     64
 #define VOLUME_NAME_MAX	       32
@@ -77,6 +79,7 @@ struct container {
 	/* On loading: lines that mean nothing to the runtime, as "line 12 (text)"; the first few.
 	 * They do not travel: only to be told of. */
 	char **ignored;
+	struct origin *origin; /* NULL: it was LXC's before, too */
 };
 
 struct container *container_new(const char *name);

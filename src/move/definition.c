@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "move/adopt.h"
+#include "move/fit.h"
 #include "runtime/runtime.h"
 
 /* Configuration that reaches out of the container comes in only if the key's owner said so. */
@@ -149,6 +150,8 @@ static int renew(struct receiving *r, const struct definition *d, struct err *er
 		res = definition_judge(r, d->refused, c, err);
 	if (res >= 0)
 		res = runtime_preflight(c, err);
+	if (res >= 0)
+		res = fit_check(c, err);
 	if (res >= 0)
 		res = save(r, d, c, err);
 	return res < 0 ? res : definition_write(r, err);

@@ -44,6 +44,8 @@ static void learn(struct dialogue *d, const json_t *answer)
 	_cleanup_free_ char *reason = str_escape(text, strnlen(text, REASON_MAX));
 
 	d->peer = handoff_peer_from(json_get_str(answer, "state"));
+	if (json_is_object(json_object_get(answer, "fixups")))
+		json_object_set(d->s->t->facts, "fixups", json_object_get(answer, "fixups"));
 	if (d->peer == PEER_REFUSED || d->peer == PEER_CANCELLED)
 		err_set(&d->why, ERR_HEALTH, "%s gave container '%s' back: %s", d->s->t->peer,
 			d->s->t->ct, reason);

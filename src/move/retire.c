@@ -80,6 +80,24 @@ static int destroy_volumes(struct sending *s, struct err *err)
 	return 0;
 }
 
+/* What a runtime keeps as one goes as one. */
+static int destroy_all(struct sending *s, struct err *err)
+{
+	int r = runtime_destroys() ? 0 : destroy_volumes(s, err);
+
+	if (r >= 0)
+		r = fault_point("retire.destroyed", err);
+	return r < 0 ? r : runtime_undefine(s->t->ct, err);
+}
+
+/* From here on nobody is asked whether it may start: the runtime itself must know. */
+static int lay_off(struct sending *s, struct err *err)
+{
+	int r = runtime_disable(s->t->ct, err);
+
+	return r < 0 ? r : runtime_guard(s->t->ct, false, err);
+}
+
 static int destroy_here(struct sending *s, struct err *err)
 {
 	int r = check_released(s, err);
@@ -90,11 +108,7 @@ static int destroy_here(struct sending *s, struct err *err)
 	if (r >= 0)
 		r = fault_point("retire.before", err);
 	if (r >= 0)
-		r = destroy_volumes(s, err);
-	if (r >= 0)
-		r = fault_point("retire.destroyed", err);
-	if (r >= 0)
-		r = runtime_undefine(s->t->ct, err);
+		r = s->o.keep ? lay_off(s, err) : destroy_all(s, err);
 	/* From here on the peer may close its side and forget the key that could ask it. */
 	return r < 0 ? r : transfer_fact(s->m->st, s->t, "removed", json_true(), err);
 }

@@ -313,6 +313,8 @@ static int before_commit(struct sending *s, struct err *err)
 
 	if (s->t->phase == TRANSFER_NEW)
 		r = plan_step(&s->plan, "config", err);
+	if (r >= 0 && s->t->phase == TRANSFER_CONFIG && s->o.proceed)
+		r = s->o.proceed(s->o.proceed_ctx, err);
 	if (r >= 0 && s->t->phase == TRANSFER_CONFIG)
 		r = plan_step(&s->plan, "rootfs", err);
 	if (r >= 0)

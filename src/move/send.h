@@ -34,6 +34,12 @@ struct send_opts {
 	bool keep_partial; /* send_now that fails: leave what has arrived, for another try */
 	bool dry_run;	   /* run the checks, say the plan, change nothing */
 	bool force, local; /* cancel */
+	/* A source that is not LXC (src/vz6/) */
+	const json_t *source; /* kept in the record as "source": how the container is loaded */
+	bool keep;	      /* cleanup: it stays here, stopped, with all of its files */
+	/* send_now: asked when the destination is prepared; an error cancels. NULL: go on */
+	int (*proceed)(void *ctx, struct err *err);
+	void *proceed_ctx;
 };
 
 void send_opts_init(struct send_opts *o); /* the defaults above */

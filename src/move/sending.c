@@ -15,6 +15,7 @@ static void adopt_opts(struct sending *s)
 	s->o.network = json_get_bool(o, "network", true);
 	s->o.snapshots = json_get_bool(o, "snapshots", true);
 	s->o.from_snapshot = json_get_str(o, "from_snapshot");
+	s->o.keep = s->o.keep || json_get_bool(o, "keep", false);
 	if (!s->o.bwlimit)
 		s->o.bwlimit = json_get_u64(o, "bwlimit", 0);
 }
@@ -137,6 +138,9 @@ json_t *sending_opts_json(const struct send_opts *o)
 		json_array_append_new(ssh, json_string(o->ssh_options[i]));
 	json_object_set_new(j, "ssh", ssh);
 	json_put_u64(j, "bwlimit", o->bwlimit);
+	json_put_bool(j, "keep", o->keep);
+	if (o->source)
+		json_object_set(j, "source", (json_t *)(uintptr_t)o->source);
 	return j;
 }
 
@@ -232,6 +236,8 @@ json_t *sending_report(struct sending *s)
 
 		json_put_str(r, "next", next);
 	}
+	if (json_object_get(s->t->facts, "fixups"))
+		json_object_set(r, "fixups", json_object_get(s->t->facts, "fixups"));
 	if (s->stop_ended)
 		json_put_u64(r, "stop_ms", (s->stop_ended - s->stop_began) / USEC_PER_MSEC);
 	return r;

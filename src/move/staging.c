@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "move/definition.h"
+#include "move/fit.h"
 #include "move/incoming.h"
 #include "runtime/runtime.h"
 
@@ -373,6 +374,8 @@ static int check_all(struct receiving *r, const struct skel *s, struct container
 	idmap_done(&theirs);
 	if (res >= 0)
 		res = runtime_preflight(c, err);
+	if (res >= 0)
+		res = fit_check(c, err);
 	if (res < 0)
 		return res;
 	*ret_volumes = choose_methods(r, s, c, same_ids, err);

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "move/announce.h"
 #include "move/definition.h"
+#include "move/fit.h"
 #include "move/health.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
@@ -34,6 +35,8 @@ json_t *takeover_state(struct receiving *r)
 	json_put_str(o, "ct", r->t->ct);
 	json_put_u64(o, "epoch", r->t->epoch);
 	json_put_str(o, "text", json_get_str(r->t->facts, "refused"));
+	if (json_object_get(r->t->facts, "fixups"))
+		json_object_set(o, "fixups", json_object_get(r->t->facts, "fixups"));
 	if (runtime_state(r->t->ct, &state, NULL, &ignored) >= 0)
 		json_put_bool(o, "running", state == CT_RUNNING);
 	return o;
@@ -246,6 +249,21 @@ static int publish(struct receiving *r, const struct container *c, struct err *e
 	return runtime_publish(c->name, err);
 }
 
+/* Once: what was done is a fact, and the container may have changed its files since. */
+static int fit(struct receiving *r, const struct container *c, struct err *err)
+{
+	_cleanup_volume_ struct volume *root = receiving_final(r, c->volumes.v[0].name);
+	json_t *done = NULL;
+	int res;
+
+	if (!c->origin || json_object_get(r->t->facts, "fixups"))
+		return 0;
+	res = fit_guest(r->m, c, root, &done, err);
+	if (res >= 0)
+		res = transfer_fact(r->m->st, r->t, "fixups", done, err);
+	return res < 0 ? res : fault_point("takeover.fitted", err);
+}
+
 static int bring_up(struct receiving *r, struct err *err)
 {
 	_cleanup_container_ struct container *c = NULL;
@@ -257,6 +275,8 @@ static int bring_up(struct receiving *r, struct err *err)
 		res = publish(r, c, err);
 	if (res >= 0)
 		res = fault_point("takeover.published", err);
+	if (res >= 0)
+		res = fit(r, c, err);
 	if (res < 0 || !json_get_bool(r->t->facts, "start", false))
 		return res;
 	res = runtime_start(c->name, START_TIMEOUT, err);

@@ -338,3 +338,5 @@ const struct runtime_driver lxc_driver = {
 	.preflight = host_preflight,
 	.idmap = host_idmap,
 };
+
+const struct runtime_driver *const runtime_here = &lxc_driver;

@@ -4,10 +4,6 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "runtime/lxc.h"
-
-/* The one runtime of this node. */
-static const struct runtime_driver *const driver = &lxc_driver;
 
 const char *ct_state_name(enum ct_state s)
 {
@@ -25,7 +21,7 @@ const char *ct_state_name(enum ct_state s)
 
 const char *runtime_path(void)
 {
-	return driver->path();
+	return runtime_here->path();
 }
 
 static int check_name(const char *name, struct err *err)
@@ -43,7 +39,7 @@ static int enter(const char *what, const char *name, struct err *err)
 
 	if (r < 0)
 		return r;
-	log_debug("%s: %s %s", driver->name, what, name);
+	log_debug("%s: %s %s", runtime_here->name, what, name);
 	return fault_point(point, err);
 }
 
@@ -54,13 +50,13 @@ static int leave(const char *what, const char *name, int r, struct err *err)
 	if (r >= 0)
 		r = fault_point(point, err);
 	if (r < 0)
-		return err_prefix(err, "%s container %s (%s)", what, name, driver->name);
+		return err_prefix(err, "%s container %s (%s)", what, name, runtime_here->name);
 	return 0;
 }
 
 int runtime_list(char ***ret, struct err *err)
 {
-	return driver->list(ret, err);
+	return runtime_here->list(ret, err);
 }
 
 int runtime_exists(const char *name, bool *ret, struct err *err)
@@ -69,7 +65,7 @@ int runtime_exists(const char *name, bool *ret, struct err *err)
 
 	if (r < 0)
 		return r;
-	*ret = driver->exists(name);
+	*ret = runtime_here->exists(name);
 	return 0;
 }
 
@@ -77,12 +73,12 @@ int runtime_load(const char *name, struct container **ret, struct err *err)
 {
 	int r = check_name(name, err);
 
-	return r < 0 ? r : driver->load(name, ret, err);
+	return r < 0 ? r : runtime_here->load(name, ret, err);
 }
 
 bool runtime_option_harmless(const char *key, const char *value, const char **ret_reason)
 {
-	return driver->harmless(key, value, ret_reason);
+	return runtime_here->harmless(key, value, ret_reason);
 }
 
 static int denied(const struct container *c, const char *what, const char *why, struct err *err)
@@ -102,11 +98,11 @@ static int check_option(
 			"container %s: \"%.64s\" is not a line of "
 			"configuration",
 			c->name, o->key);
-	if (driver->owned(o->key))
+	if (runtime_here->owned(o->key))
 		return err_set(err, ERR_INVALID,
 			"container %s: %s is said by the container itself and cannot be an option",
 			c->name, o->key);
-	if (!allow_refused && !driver->harmless(o->key, o->value, &reason))
+	if (!allow_refused && !runtime_here->harmless(o->key, o->value, &reason))
 		return denied(c, o->key, reason, err);
 	return 0;
 }
@@ -125,7 +121,7 @@ static int check_volumes(const struct container *c, struct err *err)
 
 int runtime_define(const struct container *c, bool staged, bool allow_refused, struct err *err)
 {
-	const char *why = driver->reaches_out(c);
+	const char *why = runtime_here->reaches_out(c);
 	int r = enter("define", c->name, err);
 
 	if (r < 0 || (r = check_volumes(c, err)) < 0)
@@ -137,28 +133,42 @@ int runtime_define(const struct container *c, bool staged, bool allow_refused, s
 		if (r < 0)
 			return r;
 	}
-	return leave("define", c->name, driver->define(c, staged, err), err);
+	return leave("define", c->name, runtime_here->define(c, staged, err), err);
 }
 
 int runtime_publish(const char *name, struct err *err)
 {
 	int r = enter("publish", name, err);
 
-	return r < 0 ? r : leave("publish", name, driver->publish(name, err), err);
+	return r < 0 ? r : leave("publish", name, runtime_here->publish(name, err), err);
 }
 
 int runtime_withdraw(const char *name, struct err *err)
 {
 	int r = enter("withdraw", name, err);
 
-	return r < 0 ? r : leave("withdraw", name, driver->withdraw(name, err), err);
+	return r < 0 ? r : leave("withdraw", name, runtime_here->withdraw(name, err), err);
 }
 
 int runtime_undefine(const char *name, struct err *err)
 {
 	int r = enter("undefine", name, err);
 
-	return r < 0 ? r : leave("undefine", name, driver->undefine(name, err), err);
+	return r < 0 ? r : leave("undefine", name, runtime_here->undefine(name, err), err);
+}
+
+int runtime_disable(const char *name, struct err *err)
+{
+	int r = enter("disable", name, err);
+
+	if (r < 0 || !runtime_here->disable)
+		return r;
+	return leave("disable", name, runtime_here->disable(name, err), err);
+}
+
+bool runtime_destroys(void)
+{
+	return runtime_here->destroys;
 }
 
 int runtime_mounter(const char *name, struct err *err)
@@ -173,28 +183,28 @@ int runtime_guard(const char *name, bool on, struct err *err)
 	const char *what = on ? "guard" : "unguard";
 	int r = enter(what, name, err);
 
-	return r < 0 ? r : leave(what, name, driver->guard(name, on, err), err);
+	return r < 0 ? r : leave(what, name, runtime_here->guard(name, on, err), err);
 }
 
 int runtime_state(const char *name, enum ct_state *ret, pid_t *ret_init, struct err *err)
 {
 	int r = check_name(name, err);
 
-	return r < 0 ? r : driver->state(name, ret, ret_init, err);
+	return r < 0 ? r : runtime_here->state(name, ret, ret_init, err);
 }
 
 int runtime_start(const char *name, usec_t timeout, struct err *err)
 {
 	int r = enter("start", name, err);
 
-	return r < 0 ? r : leave("start", name, driver->start(name, timeout, err), err);
+	return r < 0 ? r : leave("start", name, runtime_here->start(name, timeout, err), err);
 }
 
 int runtime_stop(const char *name, usec_t timeout, bool kill, struct err *err)
 {
 	int r = enter("stop", name, err);
 
-	return r < 0 ? r : leave("stop", name, driver->stop(name, timeout, kill, err), err);
+	return r < 0 ? r : leave("stop", name, runtime_here->stop(name, timeout, kill, err), err);
 }
 
 int runtime_freeze(const char *name, bool on, struct err *err)
@@ -202,7 +212,7 @@ int runtime_freeze(const char *name, bool on, struct err *err)
 	const char *what = on ? "freeze" : "thaw";
 	int r = enter(what, name, err);
 
-	return r < 0 ? r : leave(what, name, driver->freeze(name, on, err), err);
+	return r < 0 ? r : leave(what, name, runtime_here->freeze(name, on, err), err);
 }
 
 int runtime_exec_until(const char *name, char *const *argv, const int fds[3], usec_t deadline,
@@ -214,7 +224,7 @@ int runtime_exec_until(const char *name, char *const *argv, const int fds[3], us
 		return r;
 	if (!argv || !argv[0])
 		return err_set(err, ERR_INVALID, "no program to run in container %s", name);
-	r = driver->exec(name, argv, fds, deadline, ret_status, err);
+	r = runtime_here->exec(name, argv, fds, deadline, ret_status, err);
 	return leave("enter", name, r, err);
 }
 
@@ -226,12 +236,12 @@ int runtime_exec(
 
 int runtime_preflight(const struct container *c, struct err *err)
 {
-	int r = driver->preflight(c, err);
+	int r = runtime_here->preflight(c, err);
 
 	return r < 0 ? err_prefix(err, "container %s", c->name) : r;
 }
 
 int runtime_idmap(const struct idmap *arriving, struct idmap *ret, struct err *err)
 {
-	return driver->idmap(arriving, ret, err);
+	return runtime_here->idmap(arriving, ret, err);
 }

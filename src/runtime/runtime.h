@@ -1,6 +1,7 @@
 /*
- * Who runs containers. Today LXC (lxc.c, lxc_*.c); openvz.c later. Everything here is called in a
- * worker process only: liblxc has global state and may block.
+ * Who runs containers: LXC (lxc.c, lxc_*.c), or OpenVZ (openvz.c, openvz_*.c), which containers
+ *only leave. Everything here is called in a worker process only: liblxc has global state and may
+ *block.
  *
  * Configuration of a container that is arriving is written as "config.staged", which LXC cannot
  * start; runtime_publish makes it the real one at the hand-over, runtime_withdraw takes it back.
@@ -54,7 +55,12 @@ struct runtime_driver {
 	bool (*owned)(const char *key);
 	int (*preflight)(const struct container *c, struct err *err);
 	int (*idmap)(const struct idmap *arriving, struct idmap *ret, struct err *err);
+	int (*disable)(const char *name, struct err *err); /* NULL: not needed */
+	bool destroys; /* undefine removes its files, too: they are the runtime's own */
 };
+
+/* The one runtime of this program: each driver defines it, and a program is linked with one. */
+extern const struct runtime_driver *const runtime_here;
 
 /* The containers' folder of this node: what LXC says (lxc.lxcpath), or WHERRY_LXCPATH for tests.
  * Static storage. */
@@ -76,12 +82,17 @@ bool runtime_option_harmless(const char *key, const char *value, const char **re
 int runtime_publish(const char *name, struct err *err) _must_use_; /* idempotent, durable */
 /* Idempotent, durable; refuses a running container. One that was never defined is fine. */
 int runtime_withdraw(const char *name, struct err *err) _must_use_;
-/* Configuration only, never data; idempotent; refuses a running container. */
+/* Configuration only, never data, unless the runtime keeps both as one (runtime_destroys);
+ * idempotent; refuses a running container. */
+bool runtime_destroys(void);
 int runtime_undefine(const char *name, struct err *err) _must_use_;
 /* Its root is a filesystem of its own: from now on its start mounts it, by PATH.mount. Idempotent.
  */
 int runtime_mounter(const char *name, struct err *err) _must_use_;
 int runtime_guard(const char *name, bool on, struct err *err) _must_use_; /* idempotent, durable */
+/* It went elsewhere and its files stay: the runtime itself does not start it any more, with Wherry
+ * or without. Idempotent, durable. */
+int runtime_disable(const char *name, struct err *err) _must_use_;
 /* ret_init may be NULL; 0 where there is no init. */
 int runtime_state(
 	const char *name, enum ct_state *ret, pid_t *ret_init, struct err *err) _must_use_;
