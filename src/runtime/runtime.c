@@ -175,7 +175,7 @@ int runtime_mounter(const char *name, struct err *err)
 {
 	int r = enter("mount", name, err);
 
-	return r < 0 ? r : leave("mount", name, driver->mounter(name, err), err);
+	return r < 0 ? r : leave("mount", name, runtime_here->mounter(name, err), err);
 }
 
 int runtime_guard(const char *name, bool on, struct err *err)
