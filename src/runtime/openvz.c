@@ -433,6 +433,7 @@ const struct runtime_driver openvz_driver = {
 	.define = driver_define,
 	.publish = driver_publish,
 	.withdraw = driver_publish,
+	.mounter = driver_publish,
 	.undefine = driver_undefine,
 	.guard = driver_guard,
 	.state = driver_state,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
-#include "cli/output.h"
 
 const struct command *const command_tables[] = {cmd_vz6, cmd_vz6_node, NULL};
 
@@ -14,16 +13,6 @@ const struct group command_groups[] = {
 	{"vz6 migrate", "move a container to another node, at once or step by step"},
 	{NULL, NULL},
 };
-
-void command_show(struct cli *cli, const struct command *c, const json_t *result)
-{
-	if (cli->json)
-		output_json_result(cli, result);
-	else if (c->show)
-		c->show(cli, result);
-	else if (!cli->quiet)
-		output_record(cli, result);
-}
 
 /* Records of its own: those in /var/lib/wherry are wherryd's, whose containers are LXC's. */
 int main(int argc, char **argv)
