@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 
 #define MAGIC	    UINT64_C(0x317470656b2d7877)
 #define FILE_MAX    (UINT64_C(1) << 32)
+#define THREADS_MAX 4
 #define TOUCHED_MAX 100000 /* beyond, a walk is as good */
 #define TOUCHED_BYTES_MAX                                                                          \
 	(16u << 20) /* of their paths, which a container makes as long as it likes */
@@ -63,6 +65,7 @@ struct look {
 	struct list list;
 	struct later_vec todo;
 	const struct idmap *map;
+	unsigned part, parts; /* of a walk by several threads: this is one's share of the names */
 };
 
 /* The table */
@@ -207,17 +210,23 @@ static void meet_dir(struct look *l, const struct list_item *i, uint64_t place, 
 	*later_vec_push(&l->todo) = (struct later){i->id, below, place, own, l->w.n, xstrdup(name)};
 }
 
-static int meet(struct look *l, int fd, const struct list_item *i, uint64_t place,
-	struct kept_dir *sum, struct err *err)
+static int meet(struct look *l, int fd, struct list_item *i, uint64_t place, struct kept_dir *sum,
+	struct err *err)
 {
 	const char *name = list_name(&l->list, i);
 	struct digest128 d;
+	bool mine = i->id / 16 % l->parts == l->part; /* neighbours on disk stay together */
 	uint64_t facts;
 	struct stat st;
 	int r;
 
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!mine && i->mode && !S_ISDIR(i->mode))
+		return 0;
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
 		return err_errno(err, "stat");
+	r = list_seen(i, &l->w, &st) ? 0 : list_look(&l->list, i, &l->w, err);
+	if (r < 0)
+		return r;
 	r = facts_of_stat(fd, name, &st, l->map, &facts, err);
 	if (r < 0)
 		return r;
@@ -225,6 +234,8 @@ static int meet(struct look *l, int fd, const struct list_item *i, uint64_t plac
 		meet_dir(l, i, place, facts);
 		return 0;
 	}
+	if (!mine)
+		return 0;
 	d = facts_name(place, name, facts);
 	digest_add(&sum->names, &d);
 	sum->n++;
@@ -241,6 +252,7 @@ static int look_into(struct look *l, const struct later *which, struct err *err)
 	if (fd < 0)
 		return fd;
 	list_begin(&l->list, fd);
+	l->list.quick = LIST_NAMES;
 	while ((r = list_more(&l->list, &l->w, err)) > 0) {
 		for (size_t i = 0; r >= 0 && i < l->list.n; i++) {
 			r = meet(l, fd, &l->list.v[i], sum.place, &sum, err);
@@ -276,7 +288,7 @@ static int look_below(struct look *l, size_t first, struct err *err)
 
 static void look_begin(struct look *l, struct kept *k, int root, const struct idmap *map)
 {
-	*l = (struct look){.k = k, .map = map};
+	*l = (struct look){.k = k, .map = map, .parts = 1};
 	walk_init(&l->w, root, true);
 }
 
@@ -312,10 +324,70 @@ static int look_at(struct look *l, const char *path, struct err *err)
 	return r < 0 ? r : look_below(l, 0, err);
 }
 
+/* A walk by several threads: each goes through all folders, and looks at its share of what they
+ * hold. */
+struct share {
+	struct look look;
+	pthread_t thread;
+	struct err err;
+	int r;
+};
+
+static void *walk_share(void *arg)
+{
+	struct share *s = arg;
+
+	s->r = look_at(&s->look, "", &s->err);
+	return NULL;
+}
+
+static void add_share(struct kept *k, const struct kept *other)
+{
+	for (size_t i = 0; i < other->dirs.n; i++) {
+		const struct kept_dir *d = &other->dirs.v[i];
+		ssize_t at = find(k, d->place);
+
+		if (at < 0)
+			continue; /* it came while we looked: then nothing fits anyway */
+		digest_add(&k->dirs.v[at].names, &d->names);
+		k->dirs.v[at].n += d->n;
+	}
+}
+
+static int walk_shares(struct kept *k, int root, const struct idmap *map, struct err *err)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned parts = (unsigned)MAX(1, MIN(cpus, THREADS_MAX));
+	struct share v[THREADS_MAX] = {0};
+	int r = 0;
+
+	for (unsigned i = 0; i < parts; i++) {
+		look_begin(&v[i].look, i ? kept_new() : k, root, map);
+		v[i].look.part = i;
+		v[i].look.parts = parts;
+		if (i && pthread_create(&v[i].thread, NULL, walk_share, &v[i]) != 0) {
+			v[i].thread = 0;
+			walk_share(&v[i]);
+		}
+	}
+	walk_share(&v[0]);
+	for (unsigned i = 0; i < parts; i++) {
+		if (v[i].thread)
+			pthread_join(v[i].thread, NULL);
+		if (v[i].r < 0 && r >= 0)
+			r = err_copy(err, &v[i].err);
+		if (i && r >= 0)
+			add_share(k, v[i].look.k);
+		look_done(&v[i].look);
+		if (i)
+			kept_free(v[i].look.k);
+	}
+	return r;
+}
+
 int kept_walk(struct kept *k, int rootfd, const struct idmap *map, struct err *err)
 {
 	int root = walk_private_root(rootfd, err), r;
-	struct look l;
 
 	if (root < 0)
 		return root;
@@ -323,9 +395,7 @@ int kept_walk(struct kept *k, int rootfd, const struct idmap *map, struct err *e
 	k->dirs.n = k->flags.n = 0;
 	k->lost = false;
 	rehash(k, 256);
-	look_begin(&l, k, root, map);
-	r = look_at(&l, "", err);
-	look_done(&l);
+	r = walk_shares(k, root, map, err);
 	close(root);
 	return r;
 }

@@ -33,7 +33,8 @@ void list_begin(struct list *l, int dirfd)
 	close_ahead(l);
 	l->fd = dirfd;
 	l->pos = l->len = 0;
-	l->end = l->quick = false;
+	l->end = false;
+	l->quick = LIST_LOOKS;
 	l->chunks = 0;
 	l->ctime = change_time(dirfd);
 	names_clear(&l->given);
@@ -173,6 +174,11 @@ static void drop_twins(struct list *l)
 		names_add(&l->given, list_name(l, &l->v[i]));
 }
 
+static bool is_left(const struct list *l, const struct list_item *i)
+{
+	return l->quick == LIST_NAMES || (l->quick == LIST_NO_FILES && S_ISREG(i->mode));
+}
+
 int list_more(struct list *l, struct walk *w, struct err *err)
 {
 	size_t kept = 0;
@@ -189,7 +195,7 @@ int list_more(struct list *l, struct walk *w, struct err *err)
 	if (l->n > 1)
 		qsort(l->v, l->n, sizeof(*l->v), by_id);
 	for (size_t i = 0; i < l->n; i++) {
-		r = l->quick && S_ISREG(l->v[i].mode) ? 0 : list_look(l, &l->v[i], w, err);
+		r = is_left(l, &l->v[i]) ? 0 : list_look(l, &l->v[i], w, err);
 		if (r < 0) {
 			l->n = 0;
 			return r;

@@ -41,9 +41,9 @@ struct list {
 	unsigned char *buf;
 	size_t pos, len; /* in buf */
 	bool end;
-	/* The user opens regular files anyway, and looks at them then: see list_look. Set after
+	/* The user looks at files, or at everything, by himself: see list_look. Set after
 	 * list_begin. */
-	bool quick;
+	enum { LIST_LOOKS, LIST_NO_FILES, LIST_NAMES } quick;
 	size_t chunks;
 	uint64_t vanished;
 	/* A folder that changes while it is read can give a name twice. */

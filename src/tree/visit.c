@@ -918,7 +918,7 @@ int visit_dir(struct sender *s, struct id_vec *ret_new, struct err *err)
 	dir_op(&v);
 	index_put_dir(&s->ix, v.id);
 	list_begin(&v.list, v.dirfd);
-	v.list.quick = !v.diff.known && !s->moves.v.n;
+	v.list.quick = !v.diff.known && !s->moves.v.n ? LIST_NO_FILES : LIST_LOOKS;
 	r = visit_names(&v, err);
 	if (r >= 0 && v.list.vanished) {
 		v.racy = true;
