@@ -3,18 +3,20 @@
 # the destination has, and after a pass over the still tree both must be the same.
 # SEED=n picks other operations, ROUNDS=n more of them.
 . "$(dirname "$0")/lib.sh"
-plan 9
-SEED=${SEED:-1} ROUNDS=${ROUNDS:-9} OPS=600
+plan 10
+SEED=${SEED:-1} ROUNDS=${ROUNDS:-9} OPS=1000
 
 for kind in ext4 xfs btrfs; do
 	make_fs "$kind" "$kind"
 	make_fs "$kind-to" "$kind"
 done
 
+kinds_of_change=(--flags)
+
 # One pass while operations go on; a failure says so.
 live_pass() { # FROM TO SEED
 	local pid status=0
-	churn "$work/$1" "$3" $OPS --flags &
+	churn "$work/$1" "$3" $OPS "${kinds_of_change[@]}" &
 	pid=$!
 	send "$1" "$2" commit || status=$?
 	wait $pid
@@ -34,7 +36,7 @@ rounds() { # FROM TO SEED MODE OPTION...
 	local from=$1 to=$2 seed=$3 mode=$4 i
 	shift 4
 	for ((i = 0; i < ROUNDS; i++)); do
-		churn "$work/$from" $((seed * 1000 + i)) $OPS --flags
+		churn "$work/$from" $((seed * 1000 + i)) $OPS "${kinds_of_change[@]}"
 		[ "$mode" = still ] || live_pass "$from" "$to" $((seed * 1000 + 500 + i)) || return 1
 		[ $((i % 3)) != 2 ] || proven_pass "$from" "$to" "$@" || {
 			echo "seed $seed, round $i"
@@ -53,6 +55,12 @@ for pair in ext4:ext4 ext4:xfs xfs:btrfs btrfs:ext4; do
 		ok "$a to ${pair#*:}, the tree is $mode, seed $SEED" rounds "$a/tree" "$b/tree" "$SEED" "$mode" "${options[@]}"
 	done
 done
+
+fresh ext4/tree ext4-to/tree
+forget ext4-to/tree
+kinds_of_change=(--sparse)
+ok "ext4 to ext4, large files with holes and several names, seed $SEED" \
+	rounds ext4/tree ext4-to/tree "$SEED" live --no-project
 
 fresh ext4/tree xfs-to/tree
 forget xfs-to/tree

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -102,14 +103,17 @@ static int open_dir(const char *path)
 
 static void print(const char *who, const struct tree_result *r, const struct options *o)
 {
+	struct rusage used;
+
+	(void)getrusage(RUSAGE_SELF, &used);
 	if (!o->quiet)
 		fprintf(stderr,
 			"%s: entries=%llu sent=%llu bytes=%llu deleted=%llu vanished=%llu "
-			"unsupported=%llu tracked=%d\n",
+			"unsupported=%llu peak=%ldKiB tracked=%d\n",
 			who, (unsigned long long)r->entries, (unsigned long long)r->sent,
 			(unsigned long long)r->bytes, (unsigned long long)r->deleted,
 			(unsigned long long)r->vanished, (unsigned long long)r->n_unsupported,
-			(int)r->tracked);
+			used.ru_maxrss, (int)r->tracked);
 	for (size_t i = 0; i < strv_len(r->unsupported); i++)
 		fprintf(stderr, "unsupported: %s\n", r->unsupported[i]);
 }
