@@ -1,14 +1,13 @@
 /*
  * Inside storage/ only: what a pool says about the filesystems that are made in it. They stand in
- *the pool itself, POOL/.wherry/pool.conf, so that a volume's path is enough to know them; yours to
- *edit:
+ * the pool itself, POOL/.wherry/pool.conf, so that a volume's path is enough to know them; yours
+ * to edit:
  *
  *	fs = xfs			what new filesystems are; ext4 unless said
  *	size = 20G			and their size, where nothing else says one
  *	vg = vg0/thin			lvm: the volume group, with a thin pool or without
  *	device = /dev/disk/by-id/...	device: one that containers may have; may stand often
- *	mmp = yes			ext4: protection against mounting on two nodes (a mount takes 11
- *s)
+ *	mmp = yes			ext4: protection against mounting on two nodes
  */
 #pragma once
 
