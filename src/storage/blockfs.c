@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -18,6 +16,7 @@
 #include "base/str.h"
 #include "storage/backends.h"
 #include "storage/blockdev.h"
+#include "storage/blockfs_place.h"
 #include "storage/blockrec.h"
 #include "storage/driver.h"
 #include "storage/files.h"
@@ -56,13 +55,6 @@ int blockfs_info(const struct volume *v, struct blockfs *ret, struct err *err)
 	return blockrec_read(v->path, ret, err);
 }
 
-char *blockfs_hook(const struct volume *v)
-{
-	_cleanup_free_ char *path = blockrec_path(v->path);
-
-	return xasprintf("/bin/sh %s", path);
-}
-
 int blockfs_holds(const char *path, const char *driver, struct err *err)
 {
 	_cleanup_blockfs_ struct blockfs b = {0};
@@ -81,72 +73,15 @@ int blockfs_exists(struct volume *v, struct err *err)
 	return blockrec_exists(v->path);
 }
 
-/* --- the place: an empty folder that stays empty */
-
-static void set_immutable(int fd, bool on)
-{
-	int flags;
-
-	/* Not every filesystem has it; the proof does not rest on it. */
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-		return;
-	flags = on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
-	(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
-}
-
-static int make_place(const struct volume *v, int parent, const char *name, struct err *err)
-{
-	_cleanup_close_ int fd = -1;
-
-	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
-		return err_errno(err, "make the mount point");
-	fd = beneath_open(parent, name, O_RDONLY | O_DIRECTORY, 0, err);
-	if (fd < 0)
-		return fd;
-	(void)v;
-	set_immutable(fd, true);
-	return 0;
-}
-
-/* What is not empty stays, and says so. */
-static int remove_place(const struct volume *v, struct err *err)
-{
-	int fd = open(v->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd >= 0) {
-		set_immutable(fd, false);
-		close(fd);
-	}
-	if (rmdir(v->path) < 0 && errno != ENOENT)
-		return err_errno(err, "remove its mount point");
-	return 0;
-}
-
-/* The folder that it lies in, for one of us at a time: nothing is mounted twice over itself. */
-static int lock_place(const struct volume *v, bool make, const char **ret_name, struct err *err)
-{
-	_cleanup_close_ int parent = place_open_parent(v, make, ret_name, err);
-
-	if (parent >= 0 && flock(parent, LOCK_EX) < 0)
-		return err_errno(err, "lock its folder");
-	return TAKE_FD(parent);
-}
-
 /* --- mounting */
 
-static int mount_here(const struct volume *v, const struct blockfs *b, int parent, const char *name,
-	struct err *err)
+/* What the record says while the lock is held is so until it is let go. */
+static int lock_and_read(struct volume *v, struct blockfs *b, int *ret_parent,
+	const char **ret_name, struct err *err)
 {
-	_cleanup_free_ char *device = NULL;
-	_cleanup_close_ int keep = -1;
-	int r = mount_is(v->path, err);
+	int r = *ret_parent = blockfs_place_lock(v, false, ret_name, err);
 
-	if (r != 0)
-		return MIN(r, 0);
-	r = backend_of(b)->attach(b, &device, &keep, err);
-	if (r >= 0)
-		r = make_place(v, parent, name, err);
-	return r < 0 ? r : mount_device(device, b->fs, v->path, b->uuid, err);
+	return r < 0 ? r : blockfs_info(v, b, err);
 }
 
 static int check_ready(const struct blockfs *b, struct err *err)
@@ -168,14 +103,13 @@ int blockfs_root(struct volume *v, int *ret_fd, struct err *err)
 	_cleanup_blockfs_ struct blockfs b = {0};
 	_cleanup_close_ int parent = -1;
 	const char *name;
-	int r = blockfs_info(v, &b, err);
+	int r = blockrec_exists(v->path) ? lock_and_read(v, &b, &parent, &name, err)
+					 : blockfs_info(v, &b, err);
 
 	if (r >= 0)
 		r = check_ready(&b, err);
 	if (r >= 0)
-		r = parent = lock_place(v, false, &name, err);
-	if (r >= 0)
-		r = mount_here(v, &b, parent, name, err);
+		r = blockfs_place_mount(v, &b, parent, name, err);
 	if (r >= 0)
 		r = mount_open(v->path, b.uuid, err);
 	if (r < 0)
@@ -198,34 +132,14 @@ int blockfs_mounted(const struct volume *v, struct err *err)
 	return fd < 0 ? fd : 1;
 }
 
-/* Only what is proven to be ours; as often as it is there. */
-static int take_off(const struct volume *v, const struct blockfs *b, struct err *err)
-{
-	int r;
-
-	while ((r = mount_is(v->path, err)) > 0) {
-		int fd = mount_open(v->path, b->uuid, err);
-
-		if (fd < 0)
-			return fd;
-		close(fd);
-		r = mount_off(v->path, err);
-		if (r < 0)
-			return r;
-	}
-	return r < 0 ? r : backend_of(b)->idle(b, err);
-}
-
 int blockfs_unmount(struct volume *v, struct err *err)
 {
 	_cleanup_blockfs_ struct blockfs b = {0};
 	_cleanup_close_ int parent = -1;
 	const char *name;
-	int r = blockfs_info(v, &b, err);
+	int r = lock_and_read(v, &b, &parent, &name, err);
 
-	if (r >= 0)
-		r = parent = lock_place(v, false, &name, err);
-	return r < 0 ? r : take_off(v, &b, err);
+	return r < 0 ? r : blockfs_place_clear(v, &b, err);
 }
 
 int blockfs_device(const struct volume *v, char **ret, struct err *err)
@@ -371,13 +285,13 @@ static int first_mount(
 {
 	_cleanup_free_ char *path = NULL;
 	struct err e = ERR_INIT;
-	int r = mount_here(v, b, parent, name, err);
+	int r = blockfs_place_mount(v, b, parent, name, err);
 
 	if (r >= 0 || b->origin != BLOCKFS_FORMAT || !str_eq(b->fs, "ext4") ||
 		backend_of(b)->bare(b, &path, &e) < 0 || mkfs_without_projects(path, &e) < 0)
 		return r;
 	err_clear(err);
-	return mount_here(v, b, parent, name, err);
+	return blockfs_place_mount(v, b, parent, name, err);
 }
 
 static int make(struct volume *v, struct blockfs *b, int parent, const char *name, struct err *err)
@@ -403,12 +317,12 @@ static int make(struct volume *v, struct blockfs *b, int parent, const char *nam
 /* The record goes last: what could not be undone is found by it. */
 static int unmake(struct volume *v, const struct blockfs *b, struct err *err)
 {
-	int r = take_off(v, b, err);
+	int r = blockfs_place_clear(v, b, err);
 
 	if (r >= 0 && b->origin == BLOCKFS_FORMAT && b->state != BLOCKFS_RELEASED)
 		r = backend_of(b)->remove(b, err);
 	if (r >= 0)
-		r = remove_place(v, err);
+		r = blockfs_place_remove(v, err);
 	if (r >= 0)
 		r = fault_point("storage.blockfs.removed", err);
 	return r < 0 ? r : blockrec_remove(v->path, err);
@@ -420,7 +334,7 @@ int blockfs_create(struct volume *v, struct err *err)
 	_cleanup_close_ int parent = -1;
 	struct err undo = ERR_INIT;
 	const char *name;
-	int r = parent = lock_place(v, true, &name, err);
+	int r = parent = blockfs_place_lock(v, true, &name, err);
 
 	if (r >= 0)
 		r = blockrec_exists(v->path) ? blockfs_info(v, &b, err) : begin_making(v, &b, err);
@@ -482,12 +396,12 @@ static int end_volume(struct volume *v, bool keep, struct err *err)
 
 	if (r == -ERR_NOT_FOUND) {
 		err_clear(err);
-		return blockrec_exists(v->path) ? r : remove_place(v, err);
+		return blockrec_exists(v->path) ? r : blockfs_place_remove(v, err);
 	}
 	if (r >= 0 && !keep && b.origin == BLOCKFS_FILL && b.state == BLOCKFS_READY)
 		r = empty(v, err);
 	if (r >= 0)
-		r = parent = lock_place(v, false, &name, err);
+		r = parent = blockfs_place_lock(v, false, &name, err);
 	if (r < 0)
 		return r;
 	if (keep)
@@ -521,9 +435,9 @@ int blockfs_rename(struct volume *v, const char *new_path, struct err *err)
 	int r = blockfs_info(v, &b, err);
 
 	if (r >= 0)
-		r = take_off(v, &b, err);
+		r = blockfs_place_clear(v, &b, err);
 	if (r >= 0)
-		r = remove_place(v, err);
+		r = blockfs_place_remove(v, err);
 	if (r < 0)
 		return r;
 	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
@@ -557,24 +471,24 @@ int blockfs_release(struct volume *v, struct err *err)
 	_cleanup_blockfs_ struct blockfs b = {0};
 	_cleanup_close_ int parent = -1;
 	const char *name;
-	int r = blockfs_info(v, &b, err);
+	int r = lock_and_read(v, &b, &parent, &name, err);
 
 	if (r >= 0 && b.state == BLOCKFS_MAKING)
 		r = check_ready(&b, err);
-	if (r >= 0)
-		r = parent = lock_place(v, false, &name, err);
 	/* First: a start that comes just now finds it released, or is what keeps it busy. */
 	if (r >= 0)
 		r = set_state(v, &b, BLOCKFS_RELEASED, err);
 	if (r >= 0)
-		r = take_off(v, &b, err);
+		r = blockfs_place_clear(v, &b, err);
 	return r;
 }
 
 int blockfs_take_back(struct volume *v, struct err *err)
 {
 	_cleanup_blockfs_ struct blockfs b = {0};
-	int r = blockfs_info(v, &b, err);
+	_cleanup_close_ int parent = -1;
+	const char *name;
+	int r = lock_and_read(v, &b, &parent, &name, err);
 
 	if (r >= 0 && b.state == BLOCKFS_RELEASED)
 		r = set_state(v, &b, BLOCKFS_READY, err);
@@ -591,7 +505,7 @@ int blockfs_adopt(struct volume *v, const struct blockfs *b, struct err *err)
 	int r = blockdev_find(b->uuid, b->source, &device, err);
 
 	if (r >= 0)
-		r = parent = lock_place(v, true, &name, err);
+		r = parent = blockfs_place_lock(v, true, &name, err);
 	if (r < 0)
 		return r;
 	if (blockrec_exists(v->path) || lstat(v->path, &st) == 0)
@@ -601,5 +515,5 @@ int blockfs_adopt(struct volume *v, const struct blockfs *b, struct err *err)
 	own.source = stable = blockdev_stable(device);
 	v->driver = &device_driver;
 	r = blockrec_write(v->path, &own, err);
-	return r < 0 ? r : make_place(v, parent, name, err);
+	return r < 0 ? r : blockfs_place_make(parent, name, err);
 }

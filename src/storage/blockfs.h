@@ -16,8 +16,8 @@
  *
  *	making		not finished; the next create goes on, destroy takes back
  *	ready		it may be mounted here
- *	released	it belongs to another node now (a hand-over of the device): neither Wherry
- *nor the start of the container mounts it
+ *	released	it was handed over, device and all: neither Wherry nor the start of the
+ *			container mounts it here
  *
  * and what may be undone (invariant: what Wherry did not make it does not delete):
  *
@@ -27,10 +27,10 @@
  *
  * For a hand-over of a device (nothing is copied):
  *
- *	source:		blockfs_info(v, &info); blockfs_release(v)	// unmounted, proven;
- *durable destination:	blockfs_adopt(v, &info); volume_root(v, &fd)	// mounted, proven undo on
- *source:	blockfs_take_back(v)
- *	source later:	blockfs_forget(v)				// never touches the data
+ *	source:		blockfs_info(v, &b), blockfs_release(v): unmounted, proven, durable
+ *	destination:	blockfs_adopt(v, &b), volume_root(v, &fd): mounted, proven
+ *	undo (source):	blockfs_take_back(v)
+ *	source, later:	blockfs_forget(v): never touches the data
  */
 #pragma once
 
@@ -79,9 +79,6 @@ int blockfs_take_back(struct volume *v, struct err *err) _must_use_;
 int blockfs_adopt(struct volume *v, const struct blockfs *b, struct err *err) _must_use_;
 /* Unmounted, and record and mount point are gone; the device is as it was. Idempotent. */
 int blockfs_forget(struct volume *v, struct err *err) _must_use_;
-
-/* What LXC is told to run, "/bin/sh POOL/CT/rootfs.mount". */
-char *blockfs_hook(const struct volume *v);
 
 /* --- inside storage/ only */
 

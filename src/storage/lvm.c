@@ -34,13 +34,20 @@ static int report(
 	return r;
 }
 
+/* Its volume group may have gone with its disks. */
+static bool is_missing(const struct err *err)
+{
+	return strstr(err->text, "Failed to find logical volume") ||
+	       strstr(err->text, "Cannot process volume group");
+}
+
 /* 1: there is one. */
 static int lv_exists(const char *lv, struct err *err)
 {
 	_cleanup_strv_ char **fields = NULL;
 	int r = report("lvs", "lv_name", lv, &fields, err);
 
-	if (r < 0 && strstr(err->text, "Failed to find logical volume")) {
+	if (r < 0 && is_missing(err)) {
 		err_clear(err);
 		return 0;
 	}
@@ -69,8 +76,12 @@ static int pool_vg(const char *pool_path, struct pool_settings *s, struct err *e
 static int lvm_choose(struct volume *v, struct blockfs *b, struct err *err)
 {
 	_cleanup_settings_ struct pool_settings s = {0};
+	_cleanup_strv_ char **fields = NULL;
 	int r = pool_vg(v->pool_path, &s, err);
 
+	if (r >= 0)
+		r = strchr(s.vg, '/') ? report("lvs", "lv_name", s.vg, &fields, err)
+				      : report("vgs", "vg_name", s.vg, &fields, err);
 	if (r < 0)
 		return r;
 	b->source = xasprintf("%.*s/wherry-%s", (int)strcspn(s.vg, "/"), s.vg, b->uuid);
