@@ -45,12 +45,13 @@ limit() {
 	on b sh -c 'ct=$0; for f; do cat /sys/fs/cgroup/*/lxc.payload.$ct/$f /sys/fs/cgroup/lxc.payload.$ct/$f 2>/dev/null; done | head -1' "$@"
 }
 
-# make_ve CTID ADDRESS: as an OpenVZ node has it, and running.
+# make_ve CTID ADDRESS [--debian]: as an OpenVZ node has it.
 make_ve() {
-	make_ct a made --busybox
+	make_ct a made "${3:---busybox}"
 	on a sh -c 'mkdir -p /vz/private /etc/vz/conf && mv /var/lib/lxc/made/rootfs /vz/private/$0 && rm -rf /var/lib/lxc/made' "$1"
-	on a sh -c 'cd /vz/private/$0 && touch fastboot && echo "/dev/simfs / reiserfs rw 0 0" >etc/mtab &&
-		echo "/dev/simfs / simfs defaults 0 0" >etc/fstab && echo 3.8.0 >etc/alpine-release && echo "nameserver 192.0.2.1" >etc/resolv.conf' "$1"
+	on a sh -c 'cd /vz/private/$0 && touch fastboot && rm -f etc/mtab && echo "/dev/simfs / reiserfs rw 0 0" >etc/mtab &&
+		echo "/dev/simfs / simfs defaults 0 0" >etc/fstab && rm -f etc/resolv.conf && echo "nameserver 192.0.2.1" >etc/resolv.conf' "$1"
+	[ $# = 3 ] || on a sh -c 'echo 3.8.0 >/vz/private/$0/etc/alpine-release' "$1"
 	on a sh -c 'cat >/etc/vz/conf/$0.conf' "$1" <<EOT
 ONBOOT="yes"
 PHYSPAGES="0:64M"
@@ -63,7 +64,13 @@ HOSTNAME="vz$1.example.org"
 IP_ADDRESS="$2"
 OSTEMPLATE="busybox-1-x86_64"
 EOT
-	on a vzctl start "$1" >/dev/null
+}
+
+# make_ploop CTID: its files go onto a disk.
+make_ploop() {
+	on a sh -c 'set -e; cd /vz/private; mv "$0" tree; mkdir -p "$0/root.hdd"; truncate -s 256M "$0/root.hdd/root.hds"
+		mkfs.ext4 -q -d tree "$0/root.hdd/root.hds"; rm -rf tree; echo "<disk/>" >"$0/root.hdd/DiskDescriptor.xml"
+		echo "VE_LAYOUT=ploop" >>"/etc/vz/conf/$0.conf"' "$1"
 }
 
 # Everything of a migration, wherever: nothing, after it.
@@ -79,7 +86,7 @@ stage() { # CTID [OPTIONS...]
 	vz6 migrate stage --bridge-link br0 "$@"
 }
 
-plan 73
+plan 88
 lab_up
 # Not on the node's overlay, where what is one file system looks like two.
 on a sh -c 'mkdir -p /srv/ext4/vz /vz && mount --bind /srv/ext4/vz /vz'
@@ -94,6 +101,7 @@ on a sh -c 'mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t rsa -N "" -f /root/.s
 on a cat /root/.ssh/id_rsa.pub | on b wherry --quiet receive authorized-keys add a
 
 make_ve 101 10.99.0.110
+on a vzctl start 101 >/dev/null
 ok "the container of OpenVZ runs and counts" counts a 101
 ok "and answers" wait_for 5 answers 10.99.0.110
 
@@ -217,8 +225,44 @@ is "$(left 101 | grep -v /var/lib/lxc/101)" "" "and nothing else"
 
 # --- all at once, to be removed here; the answer to the commit is lost
 make_ve 102 10.99.0.111
+on a vzctl start 102 >/dev/null
 on a env WHERRY_FAULT=handover.release.after:kill wherry vz6 --quiet migrate now -y --delete --bridge-link br0 102 b >/dev/null 2>&1 || true
 ok "killed after the commit: it goes on to the end by itself" wait_for 40 counts b 102
 ok "and is removed here" wait_for 40 on a sh -c '! test -e /vz/private/102'
 is "$(counter_holes b 102)" "" "no line of its counter is missing"
 ok "it answers" wait_for 5 answers 10.99.0.111
+
+# --- on a ploop disk, and routed at the destination
+make_ve 103 192.0.2.113
+make_ploop 103
+ok "a container on a disk, that is stopped, is looked at" vz6 --quiet migrate stage --netif-type routed 103 b
+is "$(on a vzctl status 103)" "CTID 103 exist mounted down" "its disk is mounted for that"
+vz6 --quiet migrate cancel 103
+is "$(on a vzctl status 103)" "CTID 103 exist unmounted down" "and unmounted after a cancel"
+on a vzctl start 103 >/dev/null
+on b sysctl -qw net.ipv4.ip_forward=1
+ok "migrated while it runs" vz6 --quiet migrate now -y --netif-type routed 103 b
+is "$(ct_state b 103),$(on a vzctl status 103)" "RUNNING,CTID 103 exist unmounted down" "it runs there, and its disk here is unmounted"
+is "$(counter_holes b 103)" "" "no line of its counter is missing"
+like "$(on b lxc-attach -n 103 -- ip route </dev/null)" 'default via 169.254.1.1 dev eth0' "its gateway is on its link only"
+
+# --- a real distribution, with systemd: its control groups are LXC's from its first start there on
+make_ve 104 10.99.0.114 --debian
+on a sed -i -e 's/^PHYSPAGES.*/PHYSPAGES="0:512M"/' -e 's/^NUMPROC.*/NUMPROC="300:300"/' /etc/vz/conf/104.conf
+on a sh -c 'mkdir -p /vz/private/104/etc/network && cat >/vz/private/104/etc/network/interfaces' <<'EOT'
+auto lo
+iface lo inet loopback
+auto venet0
+iface venet0 inet manual
+	up ifconfig venet0 up
+	up ifconfig venet0 127.0.0.2
+EOT
+on a vzctl start 104 >/dev/null
+ok "Debian runs as OpenVZ has it" counts a 104
+ok "migrated" vz6 --quiet migrate now -y --delete --bridge-link br0 104 b
+ok "it counts" counts b 104
+is "$(counter_holes b 104)" "" "no line of its counter is missing"
+ok "it answers" wait_for 10 answers 10.99.0.114
+is "$(on b lxc-attach -n 104 -- cat /proc/1/comm </dev/null)" systemd "systemd runs it"
+is "$(on b grep -c venet0 "$(ct_root b 104)/etc/network/interfaces")" 0 "venet0 is gone from its interfaces"
+like "$(on b wherry vz6 fixup --dry-run "$(ct_root b 104)")" 'Nothing to change' "another run of the fix-ups has nothing to do"

@@ -21,7 +21,9 @@ static const char full[] =
 	"\"includes\":[\"common.conf\",\"common.conf.d\"],"
 	"\"options\":[{\"key\":\"lxc.tty.max\",\"value\":\"4\"},"
 	"{\"key\":\"lxc.environment\",\"value\":\"\"}],"
-	"\"refused\":[{\"key\":\"lxc.hook.start\",\"value\":\"/bin/x\",\"reason\":\"runs\"}]}";
+	"\"refused\":[{\"key\":\"lxc.hook.start\",\"value\":\"/bin/x\",\"reason\":\"runs\"}],"
+	"\"origin\":{\"runtime\":\"openvz\",\"systemd\":219,\"without\":[\"udev\"],"
+	"\"nameservers\":[\"192.0.2.53\"],\"domains\":[\"example.org\"]}}";
 
 static int read_text(const char *text, struct container **ret, struct err *err)
 {
