@@ -33,7 +33,7 @@ STATIC_BUILD ?= build/static
 .PHONY: static
 static: $(STATIC_BUILD)/build.ninja
 	@ninja -C $(STATIC_BUILD)
-	@echo '$(STATIC_BUILD)/src/cli/wherry-vz6'
+	@echo '$(STATIC_BUILD)/src/vz6/wherry-vz6'
 
 $(STATIC_BUILD)/build.ninja:
 	@CC=musl-gcc meson setup $(STATIC_BUILD) -Dstatic=true

@@ -25,6 +25,18 @@
 #define MOUNT_NO_ATIME	 0x10u
 #define MOUNT_ATIME_MASK 0x70u
 
+int kernel_check(struct err *err)
+{
+	_cleanup_close_ int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && fsync(fd) < 0 && errno == EBADF)
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED,
+		"this kernel is older than Linux 2.6.39: a container's pipes, devices and links "
+		"cannot be read there without being opened; copy its files to a newer host, or its "
+		"ploop disk by vz6 image, and convert it there");
+}
+
 int kernel_random(void *buf, size_t n)
 {
 	_cleanup_close_ int fd = -1;

@@ -11,6 +11,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/err.h"
+
+/* Can files be held without being opened (O_PATH, Linux 2.6.39)? Before, that flag is silently an
+ * ordinary open, which waits at a pipe and starts devices: -ERR_UNSUPPORTED. */
+int kernel_check(struct err *err) _must_use_;
 /* Unpredictable bytes. 0, or -1. */
 int kernel_random(void *buf, size_t n);
 /* Renames, and never replaces: EEXIST. Without renameat2 a folder is looked for, then renamed. */

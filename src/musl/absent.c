@@ -3,6 +3,7 @@
  * libmount's table of mounts is read here, as far as storage/ asks for it; btrfs and block devices
  * are not to be found.
  */
+#include <archive.h>
 #include <blkid/blkid.h>
 #include <btrfsutil.h>
 #include <libmount/libmount.h>
@@ -209,4 +210,36 @@ int blkid_do_wipe(blkid_probe p, int dry)
 int blkid_probe_lookup_value(blkid_probe p, const char *name, const char **ret, size_t *ret_n)
 {
 	return -1;
+}
+
+/* libarchive's table of formats names all, and each brings its libraries. Ours is pax. */
+
+int archive_write_set_format_7zip(struct archive *a)
+{
+	return ARCHIVE_FATAL;
+}
+
+int archive_write_set_format_iso9660(struct archive *a)
+{
+	return ARCHIVE_FATAL;
+}
+
+int archive_write_set_format_mtree(struct archive *a)
+{
+	return ARCHIVE_FATAL;
+}
+
+int archive_write_set_format_mtree_classic(struct archive *a)
+{
+	return ARCHIVE_FATAL;
+}
+
+int archive_write_set_format_xar(struct archive *a)
+{
+	return ARCHIVE_FATAL;
+}
+
+int archive_write_set_format_zip(struct archive *a)
+{
+	return ARCHIVE_FATAL;
 }

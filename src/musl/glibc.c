@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/kernel.h"
@@ -212,4 +213,9 @@ int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *r
 		.stx_dev_major = major(st.st_dev),
 		.stx_dev_minor = minor(st.st_dev)};
 	return 0;
+}
+
+ssize_t preadv2(int fd, const struct iovec *v, int n, off_t at, int flags)
+{
+	return syscall(SYS_preadv2, fd, v, n, at, at >> 32, flags);
 }

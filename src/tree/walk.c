@@ -192,7 +192,11 @@ char *walk_path(const struct walk *w, const char *name)
 
 int walk_private_root(int rootfd, struct err *err)
 {
-	int opened = kernel_private_mount(rootfd);
+	int opened;
+
+	if (kernel_check(err) < 0)
+		return -(int)err->code;
+	opened = kernel_private_mount(rootfd);
 
 	if (opened < 0)
 		opened = fcntl(rootfd, F_DUPFD_CLOEXEC, 3);

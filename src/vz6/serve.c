@@ -12,6 +12,7 @@
 #include "base/dirs.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/commands.h"
@@ -204,6 +205,9 @@ int vz6_serve(struct cli *cli, const struct command *c, json_t *args, struct err
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (str_eq(last_word(c->words), "may-start"))
 		return may_start(args, err);
+	r = kernel_check(err);
+	if (r < 0)
+		return r;
 	cancel_install();
 	umask(022);
 	r = vz6_open(&v, cli, err);
