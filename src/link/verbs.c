@@ -25,8 +25,8 @@
 
 const struct verb_spec verb_specs[] = {
 	{"skel", "[pool]", 0, 1, true, true},
-	{"base", "[pool:]<id> <dataset> [snapshot]", 2, 4, true, true},
-	{"incremental", "[pool:]<id> <dataset> [snapshot]", 2, 5, true, true},
+	{"base", "[pool:]<id> <dataset> [snapshot]", 2, 5, true, true},
+	{"incremental", "[pool:]<id> <dataset> [snapshot]", 2, 6, true, true},
 	{"transfer", "[pool:]<id> [start]", 1, 2, true, true},
 	{"cancel", "[pool:]<id>", 1, 1, false, true},
 	{"cleanup", "[pool:]<id>", 1, 1, false, true},

@@ -58,8 +58,10 @@ static int do_pass(struct clone *x, struct err *err)
 	struct pass p = {.final = true, .patience = DELTA_PATIENCE};
 	/* What a broken pass has left goes first: it is older than the stop. */
 	const struct pass left = {.patience = DELTA_PATIENCE};
-	int r = pass_flush(s, &left, err);
+	int r = pass_count(s, err);
 
+	if (r >= 0)
+		r = pass_flush(s, &left, err);
 	if (r >= 0 && s->o.consistent && standstill_ran(s)) {
 		r = stop_and_pass(x, &p, err);
 	} else if (r >= 0) {

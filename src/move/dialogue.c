@@ -58,8 +58,9 @@ static int prepare_once(struct dialogue *d, json_t **ret_answer, json_t **ret_ou
 
 	if (r >= 0)
 		r = verb_send_line(d->channel,
-			json_pack("{s:{s:o,s:I}}", "prepare", "volumes", pass_snapshots(d->s),
-				"revision", (json_int_t)skel_revision(d->s)),
+			json_pack("{s:{s:o,s:I,s:I}}", "prepare", "volumes", pass_snapshots(d->s),
+				"revision", (json_int_t)skel_revision(d->s), "pass",
+				(json_int_t)json_get_u64(d->s->t->facts, "pass", 0)),
 			err);
 	if (r >= 0 && d->still && !*ret_ours) {
 		r = pass_digests(d->s, ret_ours, err);

@@ -166,6 +166,13 @@ enum handoff_answer handoff_define(enum transfer_phase phase, uint64_t have, uin
 	return state == PEER_STAGED || state == PEER_PREPARED ? ANSWER_DEFINE : ANSWER_ERROR;
 }
 
+bool handoff_takes_data(enum transfer_phase phase, uint64_t have, uint64_t pass)
+{
+	if (phase < TRANSFER_CONFIG || phase > TRANSFER_PREPARED)
+		return false;
+	return phase == TRANSFER_PREPARED ? pass > have : pass >= have;
+}
+
 enum handoff_takeover handoff_takeover_next(const struct handoff_taker *t)
 {
 	if (t->phase != TRANSFER_COMMITTED)

@@ -109,5 +109,9 @@ enum handoff_takeover handoff_takeover_next(const struct handoff_taker *t);
  * have. The source counts them up durably before each is sent, so a lower one is late, and the same
  * is a repetition. */
 enum handoff_answer handoff_define(enum transfer_phase phase, uint64_t have, uint64_t revision);
+/* May data come in, of the source's pass of that number? The record holds the highest that came,
+ * have. The source counts durably before each pass, and counts no more once it has released: so
+ * what has a lower number is late, as is, once prepared, the same. 0: said by hand. */
+bool handoff_takes_data(enum transfer_phase phase, uint64_t have, uint64_t pass);
 /* The state to report for a durable phase. */
 enum handoff_peer handoff_destination_state(bool has_record, enum transfer_phase phase);

@@ -49,6 +49,8 @@ static int do_stop(struct handover *x, struct err *err)
 	int r = dialogue_open(&x->d, err);
 
 	if (r >= 0)
+		r = pass_count(x->s, err);
+	if (r >= 0)
 		r = standstill_begin(x->s, err);
 	if (r < 0)
 		return r;

@@ -9,7 +9,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/str.h"
+#include "move/handoff.h"
 #include "tree/tree.h"
 
 static bool snapshot_name_ok(const char *s)
@@ -35,6 +37,8 @@ int intake_parse(char *const *words, bool base, struct intake *ret, struct err *
 			ret->from = w + 5;
 		else if (str_starts(w, "origin="))
 			ret->origin = w + 7;
+		else if (str_starts(w, "pass=") && num_u64(w + 5, INT64_MAX, &ret->pass, err) >= 0)
+			continue;
 		else if (i == 1 && !strcmp(w, "-"))
 			ret->snap = NULL;
 		else if (i == 1 && snapshot_name_ok(w))
@@ -50,18 +54,42 @@ static bool is_native(const json_t *f)
 	return json_get_bool(f, "native", false);
 }
 
-/* Data after `prepared`: what was verified is changed again, so it isn't prepared any more. */
-static int reopen(struct receiving *r, struct err *err)
+static uint64_t highest_pass(const struct receiving *r)
 {
-	if (r->t->phase == TRANSFER_PREPARED)
-		return transfer_set_phase(r->m->st, r->t, TRANSFER_INCREMENTAL, err);
-	if (r->t->phase >= TRANSFER_CONFIG && r->t->phase <= TRANSFER_INCREMENTAL)
+	return json_get_u64(r->t->facts, "pass", 0);
+}
+
+int intake_check(struct receiving *r, const struct intake *in, struct err *err)
+{
+	enum transfer_phase phase = r->t->phase;
+
+	if (handoff_takes_data(phase, highest_pass(r), in->pass))
 		return 0;
-	if (r->t->phase >= TRANSFER_CANCELLED)
+	if (phase >= TRANSFER_CANCELLED)
 		return receiving_has_ended(r, err);
+	if (phase >= TRANSFER_CONFIG && phase <= TRANSFER_PREPARED)
+		return err_set(err, ERR_STATE,
+			"container '%s' takes no late data: they are of pass %llu, and pass %llu "
+			"%s",
+			r->t->ct, (unsigned long long)in->pass, (unsigned long long)highest_pass(r),
+			phase == TRANSFER_PREPARED ? "is prepared already" : "has begun");
 	return err_set(err, ERR_STATE,
 		"container '%s' takes no data now, its transfer is in state '%s'", r->t->ct,
-		transfer_phase_name(r->t->phase));
+		transfer_phase_name(phase));
+}
+
+/* Data of a new pass after `prepared`: what was verified is changed again, so it isn't prepared any
+ * more. */
+static int reopen(struct receiving *r, const struct intake *in, struct err *err)
+{
+	int res = intake_check(r, in, err);
+
+	if (res < 0 || in->pass == highest_pass(r))
+		return res;
+	json_put_u64(r->t->facts, "pass", in->pass);
+	if (r->t->phase == TRANSFER_PREPARED)
+		return transfer_set_phase(r->m->st, r->t, TRANSFER_INCREMENTAL, err);
+	return transfer_save(r->m->st, r->t, err);
 }
 
 struct checkpoint {
@@ -332,7 +360,7 @@ int intake_run(struct receiving *r, const struct intake *in, json_t **ret, struc
 	if (!f)
 		return err_set(err, ERR_NOT_FOUND, "container '%s' has no volume '%s'", r->t->ct,
 			in->volume);
-	res = reopen(r, err);
+	res = reopen(r, in, err);
 	if (res >= 0)
 		res = receiving_pool(r, err);
 	if (res >= 0)

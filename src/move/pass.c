@@ -38,7 +38,9 @@ static int start_verb(struct sending *s, const struct leg *l, struct verb **ret,
 {
 	_cleanup_free_ char *from = l->from ? xasprintf("from=%s", l->from) : NULL;
 	_cleanup_free_ char *origin = l->origin[0] ? xasprintf("origin=%s", l->origin) : NULL;
-	const char *words[9] = {"receive", l->base ? "base" : "incremental", s->t->token,
+	_cleanup_free_ char *pass = xasprintf(
+		"pass=%llu", (unsigned long long)json_get_u64(s->t->facts, "pass", 0));
+	const char *words[10] = {"receive", l->base ? "base" : "incremental", s->t->token,
 		l->v->name, l->snap ? l->snap : "-"};
 	size_t n = 5;
 	int r;
@@ -47,6 +49,7 @@ static int start_verb(struct sending *s, const struct leg *l, struct verb **ret,
 		words[n++] = from;
 	if (origin)
 		words[n++] = origin;
+	words[n++] = pass;
 	if (l->final)
 		words[n++] = "final";
 	r = peer_connect(s->peer, err);
@@ -442,6 +445,13 @@ static int pass_volume(struct sending *s, struct volume *v, const struct pass *p
 	return r < 0 ? err_prefix(err, "send volume '%s' of container '%s' to %s", v->name,
 			       s->t->ct, s->t->peer)
 		     : 0;
+}
+
+int pass_count(struct sending *s, struct err *err)
+{
+	uint64_t n = json_get_u64(s->t->facts, "pass", 0) + 1;
+
+	return transfer_fact(s->m->st, s->t, "pass", json_integer((json_int_t)n), err);
 }
 
 int pass_run(struct sending *s, const struct pass *p, struct err *err)

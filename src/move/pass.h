@@ -13,6 +13,9 @@ struct pass {
 	usec_t patience; /* how long a lost link is tried again */
 };
 
+/* Before each: the destination is told its number, and takes nothing of an earlier one after that.
+ * Durable, so not while the container is down. */
+int pass_count(struct sending *s, struct err *err) _must_use_;
 int pass_run(struct sending *s, const struct pass *p, struct err *err) _must_use_;
 /* Sends what a broken pass has left behind. pass_run does it by itself, unless frozen. */
 int pass_flush(struct sending *s, const struct pass *p, struct err *err) _must_use_;

@@ -72,6 +72,10 @@ static int serve_data(
 	int res = intake_parse(words + 1, base, &in, err);
 
 	if (res >= 0)
+		res = receiving_find(r, words[0], err);
+	if (res >= 0)
+		res = intake_check(r, &in, err);
+	if (res >= 0)
 		res = receiving_find_locked(r, words[0], err);
 	return res < 0 ? res : intake_run(r, &in, ret, err);
 }

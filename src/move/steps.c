@@ -16,7 +16,9 @@ static int step_rootfs(void *ctx, struct err *err)
 	int r;
 
 	sending_phase(s, "rootfs", json_get_u64(s->t->facts, "bytes", 0));
-	r = pass_run(s, &p, err);
+	r = pass_count(s, err);
+	if (r >= 0)
+		r = pass_run(s, &p, err);
 	sending_phase_end(s);
 	return r < 0 ? r : transfer_set_phase(s->m->st, s->t, TRANSFER_BASE, err);
 }
@@ -29,6 +31,8 @@ static int step_sync(void *ctx, struct err *err)
 
 	sending_phase(s, "sync", 0);
 	r = skel_refresh(s, err);
+	if (r >= 0)
+		r = pass_count(s, err);
 	if (r >= 0)
 		r = pass_run(s, &p, err);
 	sending_phase_end(s);

@@ -65,6 +65,18 @@ static int check_complete(struct receiving *r, const json_t *theirs, struct err 
 	return 0;
 }
 
+/* Of the pass that the source means: what came last may be of another try. */
+static int check_pass(struct receiving *r, const json_t *msg, struct err *err)
+{
+	uint64_t have = json_get_u64(r->t->facts, "pass", 0), want = json_get_u64(msg, "pass", 0);
+
+	if (have == want)
+		return 0;
+	return err_set(err, ERR_STATE,
+		"the last data of container '%s' here are of pass %llu, not %llu: send them again",
+		r->t->ct, (unsigned long long)have, (unsigned long long)want);
+}
+
 /* And the configuration: the one that was told last? */
 static int check_revision(struct receiving *r, const json_t *msg, struct err *err)
 {
@@ -139,6 +151,8 @@ static int prepare(struct receiving *r, const json_t *msg, json_t **ret, struct 
 
 	if (res >= 0)
 		res = check_complete(r, json_object_get(msg, "volumes"), err);
+	if (res >= 0)
+		res = check_pass(r, msg, err);
 	if (res >= 0)
 		res = check_revision(r, msg, err);
 	if (res >= 0)

@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 . ./lib.sh
 
 faults_build
-plan 68
+plan 73
 POOLS=btrfs lab_up
 trust a b
 for n in a b; do
@@ -207,6 +207,26 @@ like "$(log_of a)" "container 'theirs' is taken by force: b can't be asked \(" "
 cut_link off
 ok "nothing of the send is open any more" wait_for 90 settled
 wait_for 60 on b sh -c '! ls -d /var/lib/lxc/theirs'
+
+# --- data that come late, when the source has released what the destination has prepared
+# late WORDS...: a data verb by hand; what is said to it
+late() {
+	on a ssh -T -o BatchMode=yes -o UserKnownHostsFile=/var/lib/wherry/send-receive/known_hosts -o IdentitiesOnly=yes \
+		-i /var/lib/wherry/send-receive/key -l wherry-receive b receive incremental "$@" </dev/null 2>/dev/null || true
+}
+new tardy
+fault a 'handover.release.after:hold!'
+on a wherry ct send tardy b >"/run/wherry-lab/$LAB/said" 2>&1 </dev/null &
+pid=$!
+wait_for 60 fired
+token=$(on b wherry receive list --json | grep -o '"token": *"[0-9a-f]*"' | grep -o '[0-9a-f]\{40\}')
+for n in 1 2 3; do
+	like "$(late "$token" rootfs - pass=$n)" "takes no late data: they are of pass $n, and pass 3 is prepared already" "late data of pass $n are refused"
+done
+like "$(late "$token" rootfs)" "takes no late data" "so are data without a number"
+fault a nothing:eio
+wait $pid && status=0 || status=$?
+is "$status $(running_on tardy)" "0 b" "the hand-over has not noticed"
 
 # --- whoever shoots the workers does not hit containers, and what ran when its send began runs in the end
 new shot

@@ -838,12 +838,42 @@ static void test_broken_rules_are_found(void **state)
 	}
 }
 
+/* Data that were on the way for long must not undo what is prepared. */
+static void test_late_data(void **state)
+{
+	static const struct {
+		enum transfer_phase phase;
+		uint64_t have, pass;
+		bool taken;
+	} rows[] = {
+		{TRANSFER_NEW, 0, 1, false},
+		{TRANSFER_CONFIG, 0, 0, true}, /* by hand */
+		{TRANSFER_CONFIG, 0, 1, true},
+		{TRANSFER_INCREMENTAL, 2, 2, true}, /* a broken stream goes on */
+		{TRANSFER_INCREMENTAL, 2, 3, true},
+		{TRANSFER_INCREMENTAL, 2, 1, false},
+		{TRANSFER_INCREMENTAL, 2, 0, false},
+		{TRANSFER_PREPARED, 3, 3, false},
+		{TRANSFER_PREPARED, 3, 2, false},
+		{TRANSFER_PREPARED, 0, 0, false},
+		{TRANSFER_PREPARED, 3, 4, true}, /* the source took it back, and tries again */
+		{TRANSFER_COMMITTED, 3, 4, false},
+		{TRANSFER_DONE, 3, 4, false},
+		{TRANSFER_CANCELLED, 3, 4, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (handoff_takes_data(rows[i].phase, rows[i].have, rows[i].pass) != rows[i].taken)
+			fail_msg("row %zu", i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules_hold),
 		cmocka_unit_test(test_rules_hold_of_copies),
 		cmocka_unit_test(test_broken_rules_are_found),
+		cmocka_unit_test(test_late_data),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
