@@ -71,13 +71,6 @@ bool zfs_prop_ok(const char *name, const char *value)
 	return false;
 }
 
-bool zfs_prop_is_late(const char *name)
-{
-	int i = find(name);
-
-	return i >= 0 && known[i].late;
-}
-
 json_t *zfs_props_parse(const char *text)
 {
 	_cleanup_strv_ char **lines = str_split(text, "\n", false);

@@ -13,8 +13,6 @@
 #include "base/str.h"
 
 bool zfs_prop_ok(const char *name, const char *value);
-/* A limit: set only after the data, which it could be in the way of. */
-bool zfs_prop_is_late(const char *name);
 /* What the dataset has itself, as {name: value}. */
 int zfs_props_read(const char *dataset, json_t **ret, struct err *err) _must_use_;
 /* Of the lines "property<tab>value" of `zfs get`, those that travel. */

@@ -548,16 +548,17 @@ static struct kept *read_file(const char *path, const struct idmap *map)
 	return k;
 }
 
-struct kept *kept_load(const char *state_dir, const struct idmap *map)
+int kept_load(const char *state_dir, const struct idmap *map, struct kept **ret, struct err *err)
 {
 	_cleanup_free_ char *path = path_of(state_dir);
 	struct kept *k = read_file(path, map);
 
-	if (unlink(path) < 0 && errno != ENOENT) { /* it would outlive what it says */
-		kept_free(k);
-		return NULL;
+	if (unlink(path) == 0 || errno == ENOENT) {
+		*ret = k;
+		return 0;
 	}
-	return k;
+	kept_free(k);
+	return err_errno(err, "remove %s", path);
 }
 
 int kept_save(const struct kept *k, const char *state_dir, const struct idmap *map, struct err *err)

@@ -5,10 +5,11 @@
  * file between passes, which is there only while nothing is being changed and counts only until the
  * next boot.
  *
- *	k = kept_load(state_dir, map);		// NULL: nothing is known; takes the file
- * away kept_touch(k, "srv/www"); kept_moved(k, "srv/old"); r = kept_refresh(k, rootfd, idmap,
- * &err);
- *	// or kept_walk: all of it r = kept_save(k, state_dir, map, &err);
+ *	r = kept_load(state_dir, map, &k, &err);	// k NULL: nothing is known
+ *	kept_touch(k, "srv/www");
+ *	kept_moved(k, "srv/old");
+ *	r = kept_refresh(k, rootfd, idmap, &done, &err);	// or kept_walk: all of it
+ *	r = kept_save(k, state_dir, map, &err);
  */
 #pragma once
 
@@ -22,7 +23,10 @@
 struct kept;
 
 struct kept *kept_new(void);
-struct kept *kept_load(const char *state_dir, const struct idmap *map);
+/* *ret NULL: nothing is known. Takes the file away; where that is not possible it would outlive
+ * what it says, which is an error. */
+int kept_load(const char *state_dir, const struct idmap *map, struct kept **ret,
+	struct err *err) _must_use_;
 int kept_save(const struct kept *k, const char *state_dir, const struct idmap *map,
 	struct err *err) _must_use_;
 void kept_free(struct kept *k);

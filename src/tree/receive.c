@@ -84,9 +84,11 @@ int tree_resume_read(const char *state_dir, struct tree_resume *ret, struct err 
 int tree_resume_forget(const char *state_dir, struct err *err)
 {
 	_cleanup_free_ char *path = resume_path(state_dir);
+	struct kept *k = NULL;
+	int r = kept_load(state_dir, NULL, &k, err); /* which removes it */
 
-	kept_free(kept_load(state_dir, NULL)); /* which removes it */
-	return file_remove(path, err);
+	kept_free(k);
+	return r < 0 ? r : file_remove(path, err);
 }
 
 static void write_resume(struct receiver *rc, bool durable)
@@ -208,15 +210,19 @@ static int acknowledge(struct receiver *rc, bool always, struct err *err)
 }
 
 /* From here on what was known of the tree is told what happens to it; a first copy changes all. */
-static void take_proof(struct receiver *rc, bool first)
+static int take_proof(struct receiver *rc, bool first, struct err *err)
 {
+	int r = kept_load(rc->a->state_dir, rc->a->idmap, &rc->kept, err);
+
+	if (r < 0)
+		return r;
 	rc->first = first;
-	rc->kept = kept_load(rc->a->state_dir, rc->a->idmap);
 	if (first) {
 		kept_free(rc->kept);
 		rc->kept = NULL;
 	}
 	rc->apply.kept = rc->kept;
+	return 0;
 }
 
 static int prove(struct receiver *rc, struct err *err)
@@ -263,8 +269,8 @@ static int begin(struct receiver *rc, const struct op *op, struct err *err)
 		if (rc->resume_fd < 0)
 			return err_errno(err, "open %s", path);
 		write_resume(rc, true);
-		take_proof(rc, op->flags & OP_F_FRESH);
-		if (op->flags & OP_F_FRESH)
+		r = take_proof(rc, op->flags & OP_F_FRESH, err);
+		if (r >= 0 && op->flags & OP_F_FRESH)
 			r = apply_forget_moves(rc->a->state_dir, err);
 		if (r < 0)
 			return r;

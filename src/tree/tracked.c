@@ -41,8 +41,9 @@ static void add_inode(struct gather *g, uint64_t id)
 		add_dir(g, dir);
 }
 
-/* Looked at by its handle: of something that is gone we hear otherwise, too. */
-static bool stat_inode(const struct gather *g, const struct watch_item *i, struct stat *ret)
+/* Looked at by its handle. 0: it is gone, of which we hear otherwise, too; -1: there is no telling.
+ */
+static int stat_inode(const struct gather *g, const struct watch_item *i, struct stat *ret)
 {
 	union {
 		struct file_handle h;
@@ -56,7 +57,9 @@ static bool stat_inode(const struct gather *g, const struct watch_item *i, struc
 	u.h.handle_type = h.type;
 	memcpy(u.h.f_handle, h.data, h.bytes);
 	fd = open_by_handle_at(g->s->root, &u.h, O_PATH | O_CLOEXEC);
-	return fd >= 0 && fstat(fd, ret) == 0;
+	if (fd < 0)
+		return errno == ENOENT || errno == ESTALE ? 0 : -1;
+	return fstat(fd, ret) == 0 ? 1 : -1;
 }
 
 static bool is_as_known(int64_t ctime, uint32_t flags, const struct stat *st)
@@ -73,17 +76,20 @@ static void add_if_changed(struct gather *g, const struct watch_item *i)
 	struct stat st;
 	uint64_t dir;
 	size_t pos = 0;
+	int there;
 	bool is_dir = index_dir(&g->s->ix, i->inode, &d);
 
 	if (!is_dir && !index_name(&g->s->ix, i->inode, &pos, &e, &dir))
 		return;
-	if (!stat_inode(g, i, &st))
+	there = stat_inode(g, i, &st);
+	if (there == 0)
 		return;
-	if (is_dir && !is_as_known(d.ctime, d.flags, &st))
+	/* What cannot be looked at is looked at by its name. */
+	if (is_dir && (there < 0 || !is_as_known(d.ctime, d.flags, &st)))
 		add_dir(g, d.id);
 	pos = 0;
 	while (index_name(&g->s->ix, i->inode, &pos, &e, &dir))
-		if (!is_as_known(e.ctime, e.flags, &st))
+		if (there < 0 || !is_as_known(e.ctime, e.flags, &st))
 			add_dir(g, dir);
 }
 

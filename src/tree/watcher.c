@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -71,31 +72,45 @@ static void take_event(struct watcher *w, const struct fanotify_event_metadata *
 		changes_lose(&w->changes);
 }
 
+/* How many there were; 0 for none. */
+static size_t take_some(struct watcher *w)
+{
+	const struct fanotify_event_metadata *m = (const void *)w->buf;
+	size_t taken = 0;
+	ssize_t n;
+
+	do
+		n = read(WATCH_FD_GROUP, w->buf, BUF_SIZE);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		changes_lose(&w->changes);
+	for (; n > 0 && FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n), taken++)
+		take_event(w, m);
+	return taken;
+}
+
 /* Until there is no more, or until the sentinel: the queue of a busy system may never be empty. */
 static void drain(struct watcher *w)
 {
-	while (!w->sentinel) {
-		ssize_t n = read(WATCH_FD_GROUP, w->buf, BUF_SIZE);
-		const struct fanotify_event_metadata *m = (const void *)w->buf;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN)
-			changes_lose(&w->changes);
-		if (n <= 0)
-			return;
-		for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n))
-			take_event(w, m);
-	}
+	while (!w->sentinel && take_some(w) > 0)
+		;
 }
 
-/* All there is: a close of ours that was no sentinel must not be taken for one later. */
+/* All that waits at this moment, as many as the kernel says, and no more: others come all the
+ * while. A close of ours that was no sentinel must not be taken for one later. */
 static void drain_rest(struct watcher *w)
 {
-	do {
-		w->sentinel = false;
-		drain(w);
-	} while (w->sentinel);
+	int bytes = 0;
+	size_t left, n;
+
+	if (ioctl(WATCH_FD_GROUP, FIONREAD, &bytes) < 0)
+		changes_lose(&w->changes);
+	for (left = (size_t)bytes / FAN_EVENT_METADATA_LEN; left > 0; left -= MIN(left, n)) {
+		n = take_some(w);
+		if (n == 0)
+			break;
+	}
+	w->sentinel = false;
 }
 
 /* Everything that happened before this call is noted after it. Opening and closing the root makes

@@ -392,6 +392,22 @@ static void test_types_that_do_not_fit(void **state)
 	assert_int_equal(receive(p), -ERR_PROTOCOL);
 }
 
+/* What the proof of an earlier pass says must not outlive that pass: where it cannot be removed,
+ * the next one does not begin. */
+static void test_proof_that_stays(void **state)
+{
+	struct place *p = *state;
+	_cleanup_free_ char *dir = xasprintf("%s/state", p->dir);
+	struct err err = ERR_INIT;
+
+	assert_return_code(mkdirat(p->top, "state", 0700), 0);
+	assert_return_code(mkdirat(p->top, "state/kept", 0700), 0);
+	assert_true(tree_resume_forget(dir, &err) < 0);
+	assert_non_null(strstr(err.text, "state/kept"));
+	assert_return_code(unlinkat(p->top, "state/kept", AT_REMOVEDIR), 0);
+	assert_return_code(tree_resume_forget(dir, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_content_beyond_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lengths_that_lie, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_types_that_do_not_fit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_proof_that_stays, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,8 +44,6 @@ static void test_props(void **state)
 		assert_row(!zfs_prop_ok(refused[i][0], refused[i][1]), refused[i][0]);
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
 		assert_row(zfs_prop_ok(taken[i][0], taken[i][1]), taken[i][0]);
-	assert_true(zfs_prop_is_late("refquota"));
-	assert_false(zfs_prop_is_late("atime"));
 }
 
 static void test_arguments(void **state)
