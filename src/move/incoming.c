@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "move/idle.h"
 #include "move/receiving.h"
 #include "node/job.h"
 #include "tree/tree.h"
@@ -103,6 +104,15 @@ static uint64_t idle_seconds(const struct transfer *t)
 	return now > t->changed ? now - t->changed : 0;
 }
 
+/* As people's clock says it; what decides is another (idle.h). */
+static uint64_t expires(const struct move_ctx *m, const struct transfer *t)
+{
+	usec_t idle = idle_read(t, m->cfg->receive_expire);
+	usec_t left = m->cfg->receive_expire > idle ? m->cfg->receive_expire - idle : 0;
+
+	return clock_wall() + left / USEC_PER_SEC;
+}
+
 static void add_row(struct move_ctx *m, const struct transfer *t, void *array)
 {
 	struct amount a = {0};
@@ -121,7 +131,7 @@ static void add_row(struct move_ctx *m, const struct transfer *t, void *array)
 	json_put_u64(o, "changed", t->changed);
 	json_put_u64(o, "idle_ms", idle_seconds(t) * 1000);
 	if (may_expire(m, t))
-		json_put_u64(o, "expires", t->changed + m->cfg->receive_expire / USEC_PER_SEC);
+		json_put_u64(o, "expires", expires(m, t));
 	if (job)
 		json_put_u64(o, "job", job);
 	json_put_str(o, "token", t->token);
@@ -273,7 +283,8 @@ int incoming_cancel(struct move_ctx *m, const char *id, bool force, json_t **ret
 	return res;
 }
 
-static int expire_now(struct move_ctx *m, const struct transfer *t, struct err *err)
+static int expire_now(
+	struct move_ctx *m, const struct transfer *t, usec_t idle_for, struct err *err)
 {
 	struct receiving r = {.m = m, .address = "", .lock = -1};
 	char idle[NUM_HUMAN_MAX];
@@ -289,7 +300,7 @@ static int expire_now(struct move_ctx *m, const struct transfer *t, struct err *
 		res = transfer_by_token(m->st, t->token, &r.t, err);
 	if (res >= 0 && is_arriving(r.t) && may_expire(m, r.t) && r.t->changed == changed) {
 		find_key(&r);
-		num_human_usec(idle_seconds(r.t) * USEC_PER_SEC, idle);
+		num_human_usec(idle_for, idle);
 		why = xasprintf("nothing came for %s ([receive] expire)", idle);
 		res = end(&r, "expired", why, err);
 		if (res >= 0)
@@ -304,13 +315,17 @@ static int expire_now(struct move_ctx *m, const struct transfer *t, struct err *
 
 int incoming_expire(struct move_ctx *m, struct transfer *t, usec_t *ret_left, struct err *err)
 {
-	usec_t idle = idle_seconds(t) * USEC_PER_SEC;
+	usec_t idle;
+	int r;
 
 	*ret_left = CLOCK_NEVER;
 	if (!is_arriving(t) || !may_expire(m, t))
 		return 0;
+	r = idle_look(t, m->cfg->receive_expire, &idle, err);
+	if (r < 0)
+		return r;
 	if (idle >= m->cfg->receive_expire)
-		return expire_now(m, t, err);
+		return expire_now(m, t, idle, err);
 	*ret_left = m->cfg->receive_expire - idle;
 	return 0;
 }

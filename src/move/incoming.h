@@ -21,7 +21,8 @@ int incoming_list(struct move_ctx *m, json_t **ret_array, struct err *err) _must
  * After the hand-over -ERR_STATE, with the command that decides. */
 int incoming_cancel(
 	struct move_ctx *m, const char *id, bool force, json_t **ret, struct err *err) _must_use_;
-/* Ends it if its last activity is longer ago than [receive] expire allows; never a prepared one.
+/* Ends it if nothing has come for longer than [receive] expire allows, by idle.h's clock; never a
+ * prepared one.
  * Returns 1 when it was ended. *ret_left: how long it has otherwise; CLOCK_NEVER: for ever. */
 int incoming_expire(
 	struct move_ctx *m, struct transfer *t, usec_t *ret_left, struct err *err) _must_use_;
