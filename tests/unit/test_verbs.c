@@ -132,7 +132,7 @@ static void test_parse(void **state)
 	};
 	static const char *const bad[] = {NULL, "", " ", "receive", "skel", "receive  ",
 		"receive nothing", "receive hello x", "receive base", "receive base a",
-		"receive base a b c d e", "receive cancel", "receive cancel a b", "sh -c x",
+		"receive base a b c d e f", "receive cancel", "receive cancel a b", "sh -c x",
 		"receive\thello", "receive hello\n", "receive skel a;b", "receive skel $(id)",
 		"receive skel 'a'", "receive skel \xc3\xa9", "Receive hello", "receive Hello",
 		"receive status a\x01"};
