@@ -111,12 +111,12 @@ static int pause_between(usec_t t, struct err *err)
 {
 	usec_t until = clock_deadline(t);
 
-	while (clock_now() < until) {
+	for (usec_t now; (now = clock_now()) < until;) {
 		int r = cancel_check(err);
 
 		if (r < 0)
 			return r;
-		clock_sleep(MIN(until - clock_now(), 100 * USEC_PER_MSEC));
+		clock_sleep(MIN(until - now, 100 * USEC_PER_MSEC));
 	}
 	return 0;
 }
