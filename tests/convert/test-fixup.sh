@@ -56,7 +56,7 @@ back() { # NAME BEFORE
 
 # What is none of our business.
 like "$(fixup / 2>&1)" 'root of this running system' "the running system is refused"
-like "$(fixup --force /proc/1/root 2>&1)" 'root of this running system' "by another name too, whoever forces it"
+like "$(fixup --force /proc/self/root 2>&1)" 'root of this running system' "by another name too, whoever forces it"
 mkdir -p "$work/plain/etc" "$work/plain/sbin"
 like "$(fixup "$work/plain" 2>&1)" 'no trace of OpenVZ' "a tree without a trace of OpenVZ is refused"
 is "$(find "$work/plain" | wc -l)" 3 "and left alone"
@@ -215,4 +215,4 @@ ln -s "$outside" "$root/var/lib"
 rm -f "$root/etc/securetty"
 fixup "$root" >/dev/null 2>&1 || true
 is "$(ls -A "$outside")" "$(printf '%s\n' fstab init.d mtab network)" "a record behind a link is not written"
-like "$(fixup "$work/outside" 2>&1 || true)" 'no system in that folder' "a folder that is no system"
+like "$(fixup --force "$work/outside" 2>&1 || true)" 'no system in that folder' "a folder that is no system"
