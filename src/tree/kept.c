@@ -328,6 +328,7 @@ static int look_at(struct look *l, const char *path, struct err *err)
  * hold. */
 struct share {
 	struct look look;
+	int root; /* opened for each: where a list is in it belongs to the descriptor */
 	pthread_t thread;
 	struct err err;
 	int r;
@@ -362,7 +363,8 @@ static int walk_shares(struct kept *k, int root, const struct idmap *map, struct
 	int r = 0;
 
 	for (unsigned i = 0; i < parts; i++) {
-		look_begin(&v[i].look, i ? kept_new() : k, root, map);
+		v[i].root = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		look_begin(&v[i].look, i ? kept_new() : k, v[i].root, map);
 		v[i].look.part = i;
 		v[i].look.parts = parts;
 		if (i && pthread_create(&v[i].thread, NULL, walk_share, &v[i]) != 0) {
@@ -379,6 +381,8 @@ static int walk_shares(struct kept *k, int root, const struct idmap *map, struct
 		if (i && r >= 0)
 			add_share(k, v[i].look.k);
 		look_done(&v[i].look);
+		if (v[i].root >= 0)
+			close(v[i].root);
 		if (i)
 			kept_free(v[i].look.k);
 	}
