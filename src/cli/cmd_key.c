@@ -31,6 +31,8 @@ static const struct option_spec add_options[] = {
 	{"pool", 0, OPTION_WORD, "pool", "POOL", "only into this pool"},
 	{"allow-refused", 0, OPTION_FLAG, "allow_refused", NULL,
 		"may bring configuration that reaches out of the container (hooks, host paths)"},
+	{"allow-devices", 0, OPTION_FLAG, "allow_devices", NULL,
+		"may put containers on block devices of this node, and hand such over"},
 	{NULL},
 };
 

@@ -40,7 +40,9 @@ static void plan_show(struct cli *cli, const json_t *result)
 	_cleanup_free_ char *bytes = output_value("bytes", json_object_get(result, "volume_bytes"));
 
 	output_table(cli, json_object_get(result, "plan"), columns);
-	printf("%s to send at first. Nothing was changed.\n", bytes);
+	if (json_object_get(result, "volume_bytes"))
+		printf("%s to send at first. ", bytes);
+	printf("Nothing was changed.\n");
 }
 
 /* The phase of a transfer that is over, in words. */

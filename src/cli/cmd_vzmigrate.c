@@ -16,6 +16,11 @@ static const struct operand operands[] = {
 	{"HOST", "host", OPTION_WORD, 0}, {"CT", "ct", OPTION_WORD, 0}, {NULL}};
 
 static const struct option_spec options[] = {
+	{"dst-device", 0, OPTION_WORD, "dst_device", "DEVICE",
+		"copy it onto this block device of the destination, blank or with an empty file "
+		"system"},
+	{"dst-pooled", 0, OPTION_FLAG, "dst_pooled", NULL,
+		"copy it into the pool there, though it has a device of its own here"},
 	{"remove-area", 'r', OPTION_WORD, "remove_area", "yes|no",
 		"remove the container from this node in the end; default yes"},
 	{"keep-dst", 0, OPTION_FLAG, "keep_dst", NULL,

@@ -9,6 +9,10 @@
 #define SEND_CONFIG_OPTIONS                                                                        \
 	{"as-id", 0, OPTION_WORD, "as_id", "NAME", "another name on the destination"},             \
 		{"to-pool", 0, OPTION_WORD, "to_pool", "POOL", "a pool of the destination"},       \
+		{"to-device", 0, OPTION_WORD, "to_device", "DEVICE",                               \
+			"onto this block device of the destination"},                              \
+		{"hand-over", 0, OPTION_FLAG, "hand_over", NULL,                                   \
+			"hand over its block device, which both nodes see, and copy nothing"},     \
 		{"network-interfaces", 0, OPTION_SWITCH_ON, "network", NULL,                       \
 			"take the network interfaces along"},                                      \
 		{"snapshots", 0, OPTION_SWITCH_ON, "snapshots", NULL,                              \

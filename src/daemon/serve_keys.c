@@ -9,7 +9,7 @@
 static struct {
 	char *type, *line, *name, *ctid, *from, *passphrase, *pool;
 	uint32_t bits;
-	bool force, single_use, allow_refused;
+	bool force, single_use, allow_refused, allow_devices;
 } args;
 
 static const struct json_field gen_fields[] = {
@@ -28,6 +28,7 @@ static const struct json_field add_fields[] = {
 	JSON_STR(__typeof__(args), pool, "pool", 0, 32),
 	JSON_BOOL(__typeof__(args), single_use, "single_use", 0),
 	JSON_BOOL(__typeof__(args), allow_refused, "allow_refused", 0),
+	JSON_BOOL(__typeof__(args), allow_devices, "allow_devices", 0),
 	JSON_END,
 };
 
@@ -60,6 +61,7 @@ int serve_receive_key_add(struct serve *s, json_t **ret, struct err *err)
 		.pool = args.pool,
 		.single_use = args.single_use,
 		.allow_refused = args.allow_refused,
+		.allow_devices = args.allow_devices,
 	};
 
 	if (r < 0)
@@ -89,6 +91,7 @@ static json_t *key_json(const struct auth_key *k)
 	json_put_bool(o, "single_use", k->single_use);
 	json_put_bool(o, "in_use", k->in_use);
 	json_put_bool(o, "allow_refused", k->allow_refused);
+	json_put_bool(o, "allow_devices", k->allow_devices);
 	json_put_u64(o, "added", k->added);
 	return o;
 }

@@ -13,11 +13,11 @@
 #define ZSTD_MAX 19
 
 static struct {
-	char *ct, *host, *as_id, *to_pool, *passphrase, *compress, *from_snapshot;
+	char *ct, *host, *as_id, *to_pool, *to_device, *passphrase, *compress, *from_snapshot;
 	uint32_t port;
 	uint64_t bwlimit;
 	bool clone, start, restart, consistent, network, snapshots;
-	bool accept_new_host_key, keep_partial, dry_run, force, local;
+	bool accept_new_host_key, keep_partial, dry_run, force, local, hand_over;
 } args;
 
 static const struct json_field fields[] = {
@@ -25,6 +25,8 @@ static const struct json_field fields[] = {
 	JSON_STR(__typeof__(args), host, "host", 0, 255),
 	JSON_STR(__typeof__(args), as_id, "as_id", 0, 64),
 	JSON_STR(__typeof__(args), to_pool, "to_pool", 0, 32),
+	JSON_STR(__typeof__(args), to_device, "to_device", 0, 1023),
+	JSON_BOOL(__typeof__(args), hand_over, "hand_over", 0),
 	JSON_STR(__typeof__(args), passphrase, "passphrase", 0, 255),
 	JSON_STR(__typeof__(args), compress, "compress", 0, 8),
 	JSON_STR(__typeof__(args), from_snapshot, "from_snapshot", 0, 127),
@@ -81,6 +83,8 @@ static int read_args(struct serve *s, struct send_opts *o, struct err *err)
 	o->host = args.host;
 	o->as_id = args.as_id;
 	o->to_pool = args.to_pool;
+	o->to_device = args.to_device;
+	o->hand_over = args.hand_over;
 	o->passphrase = args.passphrase;
 	/* osctl's users write @NAME, as zfs does. */
 	if (args.from_snapshot)

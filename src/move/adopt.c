@@ -46,6 +46,21 @@ int adopt_ids(const struct move_ctx *m, struct container *c, struct err *err)
 	return 0;
 }
 
+int adopt_same_ids(struct container *c, struct err *err)
+{
+	struct idmap ours = {0};
+	int r = container_privileged(c) ? 0 : runtime_idmap(&c->idmap, &ours, err);
+
+	if (r >= 0 && !container_privileged(c) && !idmap_same_on_disk(&c->idmap, &ours))
+		r = err_set(err, ERR_UNSUPPORTED,
+			"the files of container '%s' are of ids that the destination's root may "
+			"not use: give them to it in /etc/subuid and /etc/subgid, as on the "
+			"source, or have the container copied",
+			c->name);
+	idmap_done(&ours);
+	return r;
+}
+
 /* In the range that virtual machines and containers use. It is fixed in the configuration, so that
  * it stays when the container moves. */
 char *adopt_new_hwaddr(void)

@@ -9,6 +9,8 @@
 
 void adopt_bridges(const struct move_ctx *m, struct container *c);
 int adopt_ids(const struct move_ctx *m, struct container *c, struct err *err) _must_use_;
+/* Its files come as they are on disk: it keeps its ids, or can't be here. */
+int adopt_same_ids(struct container *c, struct err *err) _must_use_;
 /* Interfaces whose hardware address is one of another container here, or all with all, get a new
  * one. Returns how many. */
 size_t adopt_hwaddrs(struct container *c, bool all);

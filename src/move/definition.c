@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "move/adopt.h"
 #include "move/fit.h"
+#include "move/handed.h"
 #include "runtime/runtime.h"
 
 /* Configuration that reaches out of the container comes in only if the key's owner said so. */
@@ -79,7 +80,7 @@ int definition_write(struct receiving *r, struct err *err)
 		return res;
 	json_put_u64(r->t->facts, "written", definition_revision(r));
 	if (r->t->phase == TRANSFER_NEW)
-		r->t->phase = TRANSFER_CONFIG;
+		r->t->phase = handed_all(r) ? TRANSFER_BASE : TRANSFER_CONFIG;
 	return transfer_save(r->m->st, r->t, err);
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "move/clone.h"
 #include "move/dialogue.h"
+#include "move/handed.h"
 #include "move/pass.h"
 #include "move/reserve.h"
 #include "move/standstill.h"
@@ -65,6 +66,8 @@ static int do_delta(struct handover *x, struct err *err)
 
 	sending_phase(x->s, "state", 0);
 	r = pass_run(x->s, &p, err);
+	if (r >= 0)
+		r = handed_let_go(x->s, err);
 	if (r < 0)
 		return r;
 	x->h.delta_sent = true;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "move/handed.h"
 #include "move/handoff.h"
 #include "tree/tree.h"
 
@@ -347,8 +348,8 @@ static bool all_complete(struct receiving *r)
 	const char *name;
 
 	json_object_foreach(json_object_get(r->t->facts, "volumes"), name,
-		f) if (!json_get_bool(f, "complete", false) &&
-		       !json_get_str(f, "last")) return false;
+		f) if (!json_get_bool(f, "complete", false) && !json_get_str(f, "last") &&
+		       !handed_is(f)) return false;
 	return true;
 }
 
@@ -357,9 +358,9 @@ int intake_run(struct receiving *r, const struct intake *in, json_t **ret, struc
 	json_t *f = receiving_volume(r, in->volume);
 	int res;
 
-	if (!f)
-		return err_set(err, ERR_NOT_FOUND, "container '%s' has no volume '%s'", r->t->ct,
-			in->volume);
+	if (!f || handed_is(f))
+		return err_set(err, ERR_NOT_FOUND,
+			"container '%s' has no volume '%s' that is copied", r->t->ct, in->volume);
 	res = reopen(r, in, err);
 	if (res >= 0)
 		res = receiving_pool(r, err);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "move/handed.h"
 #include "move/track.h"
 #include "tree/tree.h"
 
@@ -437,6 +438,8 @@ static int pass_volume(struct sending *s, struct volume *v, const struct pass *p
 {
 	int r = cancel_check(err);
 
+	if (handed_is(sending_volume(s, v->name)))
+		return r;
 	if (r >= 0 && !p->frozen)
 		r = flush_volume(s, v, p, err);
 	if (r >= 0)
@@ -526,6 +529,7 @@ json_t *pass_snapshots(struct sending *s)
 		json_t *v = json_object();
 
 		json_put_str(v, "snapshot", json_get_str(f, "sent"));
+		handed_tell(s, name, v);
 		json_object_set_new(o, name, v);
 	}
 	return o;
@@ -546,7 +550,10 @@ int pass_digests(struct sending *s, json_t **ret, struct err *err)
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < s->vols.n; i++) {
-		int r = places_digest(s->vols.v[i], &s->c->idmap, o, err);
+		struct volume *v = s->vols.v[i];
+		int r = handed_is(sending_volume(s, v->name))
+				? 0
+				: places_digest(v, &s->c->idmap, o, err);
 
 		if (r < 0) {
 			json_decref(o);

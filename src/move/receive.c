@@ -51,7 +51,7 @@ static int serve_hello(struct receiving *r, char *const *words, json_t **ret, st
 	json_put_str(o, "version", WHERRY_VERSION);
 	json_put_str(o, "node", state_node_id(r->m->st));
 	json_put_str(o, "hostname", host);
-	json_object_set_new(o, "features", json_pack("[s]", "check"));
+	json_object_set_new(o, "features", json_pack("[s,s]", "check", "device"));
 	json_object_set_new(o, "pools", pools_json(r));
 	*ret = o;
 	return 0;

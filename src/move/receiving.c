@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "move/handed.h"
 #include "runtime/runtime.h"
 #include "storage/blockfs.h"
 
@@ -81,7 +82,8 @@ int receiving_model(struct receiving *r, struct container **ret, struct err *err
 		_cleanup_volume_ struct volume *v = receiving_final(r, (*ret)->volumes.v[i].name);
 
 		free((*ret)->volumes.v[i].path);
-		(*ret)->volumes.v[i].mounted = v && blockfs_is(v);
+		(*ret)->volumes.v[i].mounted = v && (blockfs_is(v) || handed_is(receiving_volume(
+									      r, v->name)));
 		(*ret)->volumes.v[i].path = v ? TAKE_PTR(v->path) : NULL;
 	}
 	return 0;

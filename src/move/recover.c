@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "move/handed.h"
 #include "move/handover.h"
 #include "move/incoming.h"
 #include "move/peer.h"
@@ -255,6 +256,8 @@ static int start_ended(struct recovery *x, struct transfer *t, struct err *err)
 
 	if (r >= 0)
 		r = runtime_exists(t->ct, &exists, err);
+	if (r >= 0 && exists && own.kind == OWN_OWNER)
+		r = handed_take_back(t, err);
 	if (r >= 0 && exists && own.kind == OWN_OWNER) {
 		r = runtime_start(t->ct, 60 * USEC_PER_SEC, err);
 		if (r >= 0)

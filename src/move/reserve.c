@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "move/handed.h"
 #include "move/pass.h"
 #include "move/skel.h"
 #include "node/job.h"
@@ -130,6 +131,32 @@ static void say_ignored(struct sending *s)
 			s->t->ct, s->c->ignored[i]);
 }
 
+/* An older peer would take no notice of what is asked of it, and copy. */
+static int check_devices(struct sending *s, struct err *err)
+{
+	const char *ct = s->t->ct;
+
+	if (!s->o.hand_over && !s->o.to_device)
+		return 0;
+	if (s->o.hand_over && s->o.to_device)
+		return err_set(err, ERR_INVALID,
+			"the device of container '%s' is handed over, or the container is copied "
+			"to "
+			"another one: not both",
+			ct);
+	if (s->o.hand_over && s->o.clone)
+		return err_set(err, ERR_INVALID,
+			"container '%s' and a copy of it can't both have its device", ct);
+	if (s->o.to_device && s->o.to_device[0] != '/')
+		return err_set(err, ERR_INVALID,
+			"'%s' is no device: its name on %s begins with a /", s->o.to_device,
+			s->t->peer);
+	if (!peer_has(s->hello, "device"))
+		return err_set(err, ERR_UNSUPPORTED,
+			"the Wherry on %s is too old to be told of devices", s->t->peer);
+	return 0;
+}
+
 int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	struct sending **ret, struct err *err)
 {
@@ -153,7 +180,7 @@ int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	if (r >= 0)
 		r = runtime_load(ct, &s->c, err);
 	if (r >= 0)
-		r = places_volumes(s->c, &s->vols, err);
+		r = sending_volumes(s, err);
 	if (r >= 0)
 		r = new_transfer(s, ct, &own, err);
 	if (r < 0)
@@ -163,7 +190,11 @@ int reserve_check(struct move_ctx *m, const char *ct, const struct send_opts *o,
 	s->peer->patience = 0; /* an operator waits for this: say at once what is wrong */
 	r = peer_hello(s->peer, &s->hello, err);
 	if (r >= 0)
+		r = check_devices(s, err);
+	if (r >= 0)
 		r = measure(s, err);
+	if (r >= 0)
+		r = handed_offer(s, false, err);
 	if (r < 0)
 		return r;
 	say_ignored(s);
@@ -185,6 +216,8 @@ int reserve_run(struct sending *s, struct err *err)
 
 	if (r >= 0)
 		r = fault_point("reserve.guarded", err);
+	if (r >= 0)
+		r = handed_offer(s, true, err);
 	if (r >= 0)
 		r = skel_tell(s, err);
 	if (r < 0)
@@ -244,6 +277,11 @@ int reserve_sweep(struct sending *s, struct err *err)
 {
 	int r = pass_forget(s, err);
 
+	/* It is ours by now: whose transfer has ended without us has given it back. */
+	if (r >= 0)
+		r = handed_take_back(s->t, err);
+	if (r >= 0)
+		r = handed_unmark(s->t, err);
 	if (r >= 0)
 		r = places_transfer_dir_remove(s->t->token, err);
 	if (r >= 0)

@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "move/handed.h"
 #include "move/pass.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
@@ -57,6 +58,12 @@ static int check_released(struct sending *s, struct err *err)
 	return 0;
 }
 
+/* What was handed over is the only copy; and a device that an operator gave is the operator's. */
+static bool keeps_data(const struct volume *v, const json_t *f)
+{
+	return handed_is(f) || !strcmp(v->driver->name, "device");
+}
+
 static int destroy_volumes(struct sending *s, struct err *err)
 {
 	json_t *all = json_object_get(s->t->facts, "volumes"), *f;
@@ -73,7 +80,7 @@ static int destroy_volumes(struct sending *s, struct err *err)
 			continue;
 		}
 		if (r >= 0)
-			r = volume_destroy(v, err);
+			r = keeps_data(v, f) ? handed_forget(v, err) : volume_destroy(v, err);
 		if (r < 0)
 			return r;
 	}

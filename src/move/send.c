@@ -174,12 +174,13 @@ static int describe_plan(struct sending *s, json_t **ret, struct err *err)
 			s->t->peer);
 	}
 	r = sending_report(s);
-	json_object_set_new(r, "plan", steps_json());
+	json_object_set_new(r, "plan", steps_json(s));
 	json_object_set(r, "pool", json_object_get(answer, "pool"));
 	json_object_set(r, "volumes", json_object_get(answer, "volumes"));
 	json_object_del(r, "token");
 	json_object_del(r, "next");
-	json_put_u64(r, "volume_bytes", json_get_u64(s->t->facts, "bytes", 0));
+	if (!s->o.hand_over)
+		json_put_u64(r, "volume_bytes", json_get_u64(s->t->facts, "bytes", 0));
 	*ret = r;
 	return 0;
 }

@@ -14,6 +14,8 @@ struct send_opts {
 	const char *user;	/* NULL: the config's receive user */
 	const char *as_id;	/* name there; NULL: the same */
 	const char *to_pool;	/* NULL: the peer's default */
+	const char *to_device;	/* the root on this block device of the peer; NULL: in the pool */
+	bool hand_over;		/* the container's own block device, which the peer sees, too */
 	const char *passphrase; /* of the key on the peer; NULL: none */
 	bool accept_new_host_key;
 	/* "Name=value" for ssh, NULL-terminated (link/ssh_options.h); kept for later steps; NULL:

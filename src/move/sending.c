@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "move/handed.h"
 #include "runtime/runtime.h"
 
 static void adopt_opts(struct sending *s)
@@ -16,6 +17,8 @@ static void adopt_opts(struct sending *s)
 	s->o.snapshots = json_get_bool(o, "snapshots", true);
 	s->o.from_snapshot = json_get_str(o, "from_snapshot");
 	s->o.keep = s->o.keep || json_get_bool(o, "keep", false);
+	s->o.to_device = json_get_str(o, "to_device");
+	s->o.hand_over = json_get_bool(o, "hand_over", false);
 	if (!s->o.bwlimit)
 		s->o.bwlimit = json_get_u64(o, "bwlimit", 0);
 }
@@ -78,6 +81,13 @@ static int check_same_volumes(const struct sending *s, struct err *err)
 		s->t->ct, s->t->ct);
 }
 
+int sending_volumes(struct sending *s, struct err *err)
+{
+	if (!s->unmounted)
+		s->unmounted = handed_unmounted(s->c);
+	return places_volumes(s->c, &s->vols, err);
+}
+
 int sending_load(struct sending *s, struct err *err)
 {
 	int r;
@@ -87,7 +97,7 @@ int sending_load(struct sending *s, struct err *err)
 	r = runtime_load(s->t->ct, &s->c, err);
 	if (r < 0)
 		return r;
-	r = places_volumes(s->c, &s->vols, err);
+	r = sending_volumes(s, err);
 	return r < 0 ? r : check_same_volumes(s, err);
 }
 
@@ -104,9 +114,12 @@ void sending_free(struct sending *s)
 	if (!s)
 		return;
 	sending_phase_end(s);
+	volume_vec_free(&s->vols);
+	if (s->c && s->unmounted)
+		handed_unmount_again(s->c->name, s->unmounted);
+	json_decref(s->unmounted);
 	transfer_free(s->t);
 	container_free(s->c);
-	volume_vec_free(&s->vols);
 	peer_free(s->peer);
 	json_decref(s->phases);
 	json_decref(s->hello);
@@ -132,6 +145,8 @@ json_t *sending_opts_json(const struct send_opts *o)
 	json_put_bool(j, "network", o->network);
 	json_put_bool(j, "snapshots", o->snapshots);
 	json_put_str(j, "from_snapshot", o->from_snapshot);
+	json_put_str(j, "to_device", o->to_device);
+	json_put_bool(j, "hand_over", o->hand_over);
 	json_put_bool(j, "remove", o->remove);
 	json_put_bool(j, "keep_partial", o->keep_partial);
 	for (size_t i = 0; o->ssh_options && o->ssh_options[i]; i++)
@@ -188,7 +203,7 @@ bool sending_native(struct sending *s, const char *name)
 {
 	const char *method = json_get_str(sending_volume(s, name), "method");
 
-	return method && strcmp(method, "tree");
+	return method && strcmp(method, "tree") && strcmp(method, HANDED_METHOD);
 }
 
 void sending_phase(struct sending *s, const char *name, uint64_t total)

@@ -18,7 +18,8 @@ struct sending {
 	struct container *c;	/* NULL once the container is gone from here */
 	struct volume_vec vols; /* in the order of c->volumes */
 	struct peer *peer;
-	json_t *hello; /* what it says of itself; only while the first step runs */
+	json_t *unmounted; /* volumes that were not mounted before we looked: see handed.h */
+	json_t *hello;	   /* what it says of itself; only while the first step runs */
 	struct plan plan;
 	struct rate rate;	 /* of this send */
 	struct bwlimit *bwlimit; /* of the node, over all jobs; NULL: none */
@@ -38,6 +39,8 @@ int sending_limits(struct sending *s,
 	struct err *err) _must_use_; /* sets up rate and bwlimit by o and the configuration */
 /* The container and its volumes; not needed for what only looks at the record. */
 int sending_load(struct sending *s, struct err *err) _must_use_;
+/* Opens s->vols; what that mounts, sending_free unmounts. */
+int sending_volumes(struct sending *s, struct err *err) _must_use_;
 /* The same anew: its configuration may have changed. Nothing that was read of it before is valid.
  */
 int sending_reload(struct sending *s, struct err *err) _must_use_;

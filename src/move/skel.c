@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "move/handed.h"
 
 static json_t *volumes_json(struct sending *s)
 {
@@ -22,6 +23,7 @@ static json_t *volumes_json(struct sending *s)
 		if (json_get_u64(f, "size", 0))
 			json_put_u64(v, "size", json_get_u64(f, "size", 0));
 		json_put_str(v, "fs", json_get_str(f, "fs"));
+		json_object_set(v, "handed", json_object_get(f, "handed"));
 		json_array_append_new(a, v);
 	}
 	return a;
@@ -98,9 +100,17 @@ static json_t *line_json(struct sending *s, const json_t *told)
 	json_put_u64(o, "epoch", s->t->epoch);
 	json_put_u64(o, "revision", json_get_u64(told, "revision", 0));
 	json_put_str(o, "pool", s->o.to_pool);
+	json_put_str(o, "to_device", s->o.to_device);
 	json_put_str(o, "passphrase", s->o.passphrase);
 	json_object_set_new(o, "volumes", volumes_json(s));
 	return o;
+}
+
+static bool method_ok(struct sending *s, const struct volume *v, const char *method)
+{
+	if (json_object_get(sending_volume(s, v->name), "handed"))
+		return !strcmp(method, HANDED_METHOD);
+	return !strcmp(method, "tree") || !strcmp(method, v->driver->name);
 }
 
 static int take_methods(struct sending *s, const json_t *answer, struct err *err)
@@ -114,8 +124,7 @@ static int take_methods(struct sending *s, const json_t *answer, struct err *err
 
 		for (size_t k = 0; name && method && k < s->vols.n; k++)
 			if (!strcmp(s->vols.v[k]->name, name) &&
-				(!strcmp(method, "tree") ||
-					!strcmp(method, s->vols.v[k]->driver->name))) {
+				method_ok(s, s->vols.v[k], method)) {
 				json_put_str(sending_volume(s, name), "method", method);
 				known++;
 			}

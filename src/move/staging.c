@@ -6,8 +6,11 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/str.h"
+#include "move/adopt.h"
 #include "move/definition.h"
 #include "move/fit.h"
+#include "move/handed.h"
 #include "move/incoming.h"
 #include "runtime/runtime.h"
 
@@ -19,7 +22,7 @@
 
 struct skel {
 	uint64_t protocol, epoch, revision;
-	char *token, *version, *source, *pool, *passphrase;
+	char *token, *version, *source, *pool, *to_device, *passphrase;
 	bool clone, check;
 	json_t *ct, *refused, *volumes;
 };
@@ -32,6 +35,7 @@ static const struct json_field skel_fields[] = {
 	JSON_STR(struct skel, version, "version", 0, 64),
 	JSON_STR(struct skel, source, "source", 0, 64),
 	JSON_STR(struct skel, pool, "pool", 0, 64),
+	JSON_STR(struct skel, to_device, "to_device", 0, 1024),
 	JSON_STR(struct skel, passphrase, "passphrase", 0, 1024),
 	JSON_BOOL(struct skel, clone, "clone", 0),
 	JSON_BOOL(struct skel, check, "check", 0),
@@ -47,6 +51,7 @@ static void skel_done(struct skel *s)
 	free(s->version);
 	free(s->source);
 	free(s->pool);
+	free(s->to_device);
 	free(s->passphrase);
 	json_decref(s->ct);
 	json_decref(s->refused);
@@ -109,6 +114,8 @@ static int add_sizes(
 		uint64_t b = json_get_u64(v, "bytes", 0), n = json_get_u64(v, "inodes", 0);
 		uint64_t size = json_get_u64(v, "size", 0);
 
+		if (json_object_get(v, "handed") || (s->to_device && i == 0))
+			continue;
 		if (b > INT64_MAX / 256 || n > INT64_MAX / 256 || size > INT64_MAX / 256)
 			return err_set(err, ERR_PROTOCOL, "the size of a volume is malformed");
 		*ret_bytes += b;
@@ -174,42 +181,96 @@ static int check_key_limit(const struct receiving *r, struct err *err)
 }
 
 /* One driver's volume goes to another of the same natively, where the driver has streams; anything
- * else through the tree engine. Native streams carry ids as
- * they are on disk, so the maps must agree. */
-static json_t *choose_methods(const struct receiving *r, const struct skel *s,
-	const struct container *c, bool same_ids, struct err *err)
+ * else through the tree engine. Native streams carry ids as they are on disk, so the maps must
+ * agree. */
+static bool is_native(const struct receiving *r, const struct container *c, const json_t *v)
 {
-	json_t *out = json_object(), *v;
+	const char *driver = json_get_str(v, "driver");
+	_cleanup_volume_ struct volume *here = volume_in_pool(
+		r->pool, c->name, json_get_str(v, "name"));
+
+	return json_get_bool(v, "native", false) && driver && !strcmp(driver, r->pool->driver) &&
+	       volume_can(here, STORAGE_INCREMENTAL);
+}
+
+static int misfit(struct err *err)
+{
+	return err_set(err, ERR_PROTOCOL, "the list of volumes does not fit the container");
+}
+
+static int judge_handed(struct receiving *r, const struct skel *s, const json_t *device,
+	json_t *into, struct err *err)
+{
+	json_t *kept;
+	int res = handed_judge(r, device, s->token, !s->check, &kept, err);
+
+	if (res < 0)
+		return res;
+	json_put_str(into, "method", HANDED_METHOD);
+	json_object_set_new(into, "handed", kept);
+	return 0;
+}
+
+/* The operator's device, for the container's root. */
+static int judge_device(struct receiving *r, const struct skel *s, json_t *into, struct err *err)
+{
+	if (!r->key.allow_devices)
+		return err_set(err, ERR_DENIED,
+			"key '%s' may not name devices of the destination: let it (receive "
+			"authorized-keys add --allow-devices)",
+			r->key.name);
+	json_put_str(into, "method", "tree");
+	json_put_str(into, "device", s->to_device);
+	return 0;
+}
+
+/* What becomes of one volume: its first facts. */
+static int choose_method(struct receiving *r, const struct skel *s, const struct container *c,
+	bool same_ids, const json_t *v, json_t *into, struct err *err)
+{
+	const json_t *device = json_object_get(v, "handed");
+	bool is_root = str_eq(json_get_str(v, "name"), c->volumes.v[0].name), native;
+
+	if (device)
+		return judge_handed(r, s, device, into, err);
+	json_put_u64(into, "bytes", json_get_u64(v, "bytes", 0));
+	json_put_u64(into, "inodes", json_get_u64(v, "inodes", 0));
+	json_put_u64(into, "size", json_get_u64(v, "size", 0));
+	json_put_str(into, "fs", json_get_str(v, "fs"));
+	if (is_root && s->to_device)
+		return judge_device(r, s, into, err);
+	native = same_ids && is_native(r, c, v);
+	json_put_bool(into, "native", native);
+	json_put_str(into, "method", native ? r->pool->driver : "tree");
+	return 0;
+}
+
+static int choose_methods(struct receiving *r, const struct skel *s, const struct container *c,
+	bool same_ids, json_t **ret, struct err *err)
+{
+	_cleanup_json_ json_t *out = json_object();
+	const json_t *v;
 	size_t i;
 
 	json_array_foreach(s->volumes, i, v)
 	{
-		const char *name = json_get_str(v, "name"), *driver = json_get_str(v, "driver");
-		_cleanup_volume_ struct volume *here = volume_in_pool(
-			r->pool, c->name, name ? name : "");
-		bool native = same_ids && json_get_bool(v, "native", false) && driver &&
-			      !strcmp(driver, r->pool->driver) &&
-			      volume_can(here, STORAGE_INCREMENTAL);
+		const char *name = json_get_str(v, "name");
+		json_t *into = json_object();
+		int res;
 
 		if (!name || !container_volume(c, name) || json_object_get(out, name)) {
-			json_decref(out);
-			err_set(err, ERR_PROTOCOL,
-				"the list of volumes does not fit the container");
-			return NULL;
+			json_decref(into);
+			return misfit(err);
 		}
-		json_object_set_new(out, name,
-			json_pack("{s:s,s:b,s:I,s:I,s:I,s:s*}", "method",
-				native ? r->pool->driver : "tree", "native", native, "bytes",
-				(json_int_t)json_get_u64(v, "bytes", 0), "inodes",
-				(json_int_t)json_get_u64(v, "inodes", 0), "size",
-				(json_int_t)json_get_u64(v, "size", 0), "fs",
-				json_get_str(v, "fs")));
+		json_object_set_new(out, name, into);
+		res = choose_method(r, s, c, same_ids, v, into, err);
+		if (res < 0)
+			return res;
 	}
-	if (json_object_size(out) == c->volumes.n)
-		return out;
-	json_decref(out);
-	err_set(err, ERR_PROTOCOL, "the list of volumes does not fit the container");
-	return NULL;
+	if (json_object_size(out) != c->volumes.n)
+		return misfit(err);
+	*ret = TAKE_PTR(out);
+	return 0;
 }
 
 static json_t *answer_volumes(const struct receiving *r, const json_t *volumes)
@@ -353,6 +414,19 @@ static int check_places_free(const struct receiving *r, const struct container *
 }
 
 /* Everything that can be refused is refused here, with the name locked and nothing made. */
+static bool any_handed(const struct skel *s)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(s->volumes, i, v)
+	{
+		if (json_object_get(v, "handed"))
+			return true;
+	}
+	return false;
+}
+
 static int check_all(struct receiving *r, const struct skel *s, struct container *c,
 	const char *pool_word, json_t **ret_volumes, struct err *err)
 {
@@ -369,17 +443,14 @@ static int check_all(struct receiving *r, const struct skel *s, struct container
 	if (res < 0)
 		return res;
 	idmap_copy(&theirs, &c->idmap);
-	res = definition_map_ids(r, c, err);
+	res = any_handed(s) ? adopt_same_ids(c, err) : definition_map_ids(r, c, err);
 	same_ids = idmap_same_on_disk(&theirs, &c->idmap);
 	idmap_done(&theirs);
 	if (res >= 0)
 		res = runtime_preflight(c, err);
 	if (res >= 0)
 		res = fit_check(c, err);
-	if (res < 0)
-		return res;
-	*ret_volumes = choose_methods(r, s, c, same_ids, err);
-	return *ret_volumes ? 0 : -ERR_PROTOCOL;
+	return res < 0 ? res : choose_methods(r, s, c, same_ids, ret_volumes, err);
 }
 
 /* One at a time: what is free and not promised must still be when it is promised. */
@@ -428,6 +499,14 @@ static int stage_check(struct receiving *r, const struct skel *s, struct contain
 	return 0;
 }
 
+/* Now, not with the first data: whether the device will do is an early answer. */
+static int make_on_device(struct receiving *r, const char *name, struct err *err)
+{
+	_cleanup_volume_ struct volume *v = receiving_staged(r, name);
+
+	return volume_create(v, err);
+}
+
 static int stage_new(struct receiving *r, const struct skel *s, struct container *c,
 	const char *pool_word, struct err *err)
 {
@@ -436,6 +515,8 @@ static int stage_new(struct receiving *r, const struct skel *s, struct container
 
 	if (res >= 0)
 		res = promise(r, s, c, TAKE_PTR(volumes), err);
+	if (res >= 0 && s->to_device)
+		res = make_on_device(r, c->volumes.v[0].name, err);
 	return res < 0 ? res : definition_write(r, err);
 }
 

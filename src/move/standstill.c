@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/json.h"
 #include "move/announce.h"
+#include "move/handed.h"
 #include "move/skel.h"
 #include "runtime/runtime.h"
 
@@ -85,7 +86,10 @@ static int start(struct sending *s, struct err *err)
 
 int standstill_end(struct sending *s, struct err *err)
 {
-	int r = start(s, err);
+	int r = handed_take_back(s->t, err);
+
+	if (r >= 0)
+		r = start(s, err);
 
 	if (r < 0)
 		return sending_left_open(err);
@@ -97,7 +101,9 @@ int standstill_end_unrecorded(struct sending *s, struct err *err)
 	int r;
 
 	setenv(OWN_START_TOKEN, s->t->token, 1);
-	r = start(s, err);
+	r = handed_take_back(s->t, err);
+	if (r >= 0)
+		r = start(s, err);
 	unsetenv(OWN_START_TOKEN);
 	return r;
 }

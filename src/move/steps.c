@@ -104,7 +104,29 @@ void steps_make_plan(struct sending *s)
 	s->plan = (struct plan){.m = s->m, .token = s->t->token, .steps = send_steps, .ctx = s};
 }
 
-json_t *steps_json(void)
+/* What the same steps come to where the container's device is handed over. */
+static const struct step device_words[] = {
+	{"config",
+		"mark the container's device, and have the destination find the mark on its own; "
+		"reserve "
+		"the name there, define the container there",
+		"remove the definition there and the mark here, forget the send", 0, NULL, NULL},
+	{"state",
+		"stop the container, mark its device anew, unmount it here for certain; the "
+		"destination "
+		"reads the mark; hand the container over; mount the device there, start it there, "
+		"check "
+		"its health",
+		"the destination unmounts it, if it had it; mount it here, start the container "
+		"here "
+		"again; no file is deleted",
+		STEP_COMMIT, NULL, NULL},
+	{"cleanup", "forget the container here; its device stays as it is", NULL, STEP_FORWARD_ONLY,
+		NULL, NULL},
+	{NULL, NULL, NULL, 0, NULL, NULL},
+};
+
+json_t *steps_json(const struct sending *s)
 {
-	return plan_json(send_steps);
+	return plan_json(s->o.hand_over ? device_words : send_steps);
 }

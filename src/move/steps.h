@@ -9,4 +9,5 @@
 #define COMMIT_PATIENCE (60 * USEC_PER_SEC) /* a silent peer is asked so long, then by recovery */
 
 void steps_make_plan(struct sending *s); /* in s->plan; of the record that is loaded now */
-json_t *steps_json(void);		 /* for --dry-run: [{step, does, undo}] */
+/* For --dry-run: [{step, does, undo}], of a send of what s->o asks for. */
+json_t *steps_json(const struct sending *s);

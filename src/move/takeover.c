@@ -12,6 +12,7 @@
 #include "move/announce.h"
 #include "move/definition.h"
 #include "move/fit.h"
+#include "move/handed.h"
 #include "move/health.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
@@ -55,6 +56,8 @@ static int check_complete(struct receiving *r, const json_t *theirs, struct err 
 			   *last = json_get_str(f, "last");
 		bool native = json_get_bool(f, "native", false);
 
+		if (handed_is(f))
+			continue;
 		if (native && (!snap || !last || strcmp(snap, last)))
 			return err_set(err, ERR_STATE,
 				"volume '%s' is at snapshot '%s' here, not at the last one sent",
@@ -70,7 +73,7 @@ static int check_pass(struct receiving *r, const json_t *msg, struct err *err)
 {
 	uint64_t have = json_get_u64(r->t->facts, "pass", 0), want = json_get_u64(msg, "pass", 0);
 
-	if (have == want)
+	if (have == want || handed_all(r)) /* of which no data come */
 		return 0;
 	return err_set(err, ERR_STATE,
 		"the last data of container '%s' here are of pass %llu, not %llu: send them again",
@@ -118,7 +121,7 @@ static int digest_volumes(struct receiving *r, json_t *into, struct err *err)
 	{
 		_cleanup_volume_ struct volume *v = res >= 0 ? receiving_staged(r, name) : NULL;
 
-		if (v)
+		if (v && !handed_is(f))
 			res = digest_volume(r, f, v, c, into, err);
 	}
 	return res;
@@ -136,7 +139,7 @@ static int settle_volumes(struct receiving *r, struct err *err)
 				  ? volume_finish(v, json_get_str(f, "last"), err)
 				  : 0;
 
-		if (res >= 0)
+		if (res >= 0 && !handed_is(f))
 			res = volume_sync(v, err);
 		if (res < 0)
 			return res;
@@ -153,6 +156,8 @@ static int prepare(struct receiving *r, const json_t *msg, json_t **ret, struct 
 		res = check_complete(r, json_object_get(msg, "volumes"), err);
 	if (res >= 0)
 		res = check_pass(r, msg, err);
+	if (res >= 0)
+		res = handed_check(r, json_object_get(msg, "volumes"), err);
 	if (res >= 0)
 		res = check_revision(r, msg, err);
 	if (res >= 0)
@@ -254,7 +259,9 @@ static int publish(struct receiving *r, const struct container *c, struct err *e
 	for (size_t i = 0; i < c->volumes.n; i++) {
 		_cleanup_volume_ struct volume *staged = receiving_staged(r, c->volumes.v[i].name);
 		_cleanup_volume_ struct volume *final = receiving_final(r, c->volumes.v[i].name);
-		int res = volume_publish(staged, final, err);
+		int res = handed_is(receiving_volume(r, c->volumes.v[i].name))
+				  ? handed_take(r, c->volumes.v[i].name, err)
+				  : volume_publish(staged, final, err);
 
 		if (res < 0)
 			return res;
@@ -292,7 +299,7 @@ static int bring_up(struct receiving *r, struct err *err)
 	if (res >= 0)
 		res = fit(r, c, err);
 	if (res < 0 || !json_get_bool(r->t->facts, "start", false))
-		return res;
+		return res < 0 ? res : handed_rest(r, err);
 	res = runtime_start(c->name, START_TIMEOUT, err);
 	if (res >= 0)
 		res = fault_point("takeover.started", err);
@@ -365,6 +372,8 @@ static int stop(struct receiving *r, struct err *err)
 		res = unless_missing(runtime_stop(r->t->ct, 0, true, err), err);
 	if (res >= 0)
 		res = fault_point("takeover.stopped", err);
+	if (res >= 0)
+		res = handed_leave(r, err);
 	if (res >= 0)
 		res = unless_missing(runtime_withdraw(r->t->ct, err), err);
 	return res;

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "link/ssh_options.h"
+#include "move/handed.h"
 #include "runtime/runtime.h"
 
 static bool is_called_inside(const char *ct, const char *word)
@@ -59,6 +60,30 @@ static int check_block_device(const char *path, const char *option, struct err *
 	return 0;
 }
 
+static int is_on_device(const char *ct, bool *ret, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	_cleanup_volume_ struct volume *v = NULL;
+	int r = runtime_load(ct, &c, err);
+
+	if (r >= 0 && c->volumes.n && c->volumes.v[0].path)
+		r = volume_open(c->volumes.v[0].path, ct, c->volumes.v[0].name, &v, err);
+	*ret = v && handed_can_be(v);
+	return r;
+}
+
+static int choose_place(
+	const struct vzmigrate_opts *o, const char *ct, struct send_opts *send, struct err *err)
+{
+	if (o->dst_device && o->dst_pooled)
+		return err_set(err, ERR_INVALID,
+			"container '%s' goes onto a device or into the pool, not both: "
+			"--dst-device or --dst-pooled",
+			ct);
+	send->to_device = o->dst_device;
+	return o->dst_device || o->dst_pooled ? 0 : is_on_device(ct, &send->hand_over, err);
+}
+
 /* Everything that would have to hold for a live move, then that there is none. */
 static int check_online(const char *ct, const struct vzmigrate_opts *o, struct err *err)
 {
@@ -100,6 +125,9 @@ int vzmigrate_run(struct move_ctx *m, const struct vzmigrate_opts *o, json_t **r
 	if (r < 0)
 		return r;
 	send_opts_init(&send);
+	r = choose_place(o, ct, &send, err);
+	if (r < 0)
+		return r;
 	send.host = o->host;
 	send.user = ssh.user;
 	send.port = ssh.port;

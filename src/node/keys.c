@@ -26,7 +26,7 @@
 
 #define COLUMNS                                                                                    \
 	"name, type || ' ' || blob || ' ' || comment, ctid, addresses, passphrase, single_use, "   \
-	"in_use, allow_refused, pool, added"
+	"in_use, allow_refused, pool, added, allow_devices"
 
 static int check_name(const char *name, struct err *err)
 {
@@ -132,10 +132,12 @@ static int add(struct state *s, const struct pubkey *k, const struct auth_key *w
 	if (r >= 0)
 		r = state_exec(s, err,
 			"INSERT INTO auth_key (name, type, blob, comment, ctid, addresses, "
-			"passphrase, single_use, in_use, allow_refused, pool, added)"
-			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11)",
-			"sssssssbbsu", name, k->type, k->blob, k->comment, with->ctid, with->from,
-			digest, with->single_use, with->allow_refused, with->pool, clock_wall());
+			"passphrase, single_use, in_use, allow_refused, pool, added, "
+			"allow_devices)"
+			" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12)",
+			"sssssssbbsub", name, k->type, k->blob, k->comment, with->ctid, with->from,
+			digest, with->single_use, with->allow_refused, with->pool, clock_wall(),
+			with->allow_devices);
 	if (r >= 0)
 		r = auth_key_write_file(s, err);
 	if (r >= 0)
@@ -202,6 +204,7 @@ static struct auth_key read_row(struct rows *rows)
 		.allow_refused = rows_bool(rows, 7),
 		.pool = rows_dup(rows, 8),
 		.added = rows_u64(rows, 9),
+		.allow_devices = rows_bool(rows, 10),
 	};
 
 	rows_copy(rows, 0, k.name, sizeof(k.name));

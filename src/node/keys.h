@@ -30,14 +30,16 @@ struct auth_key {
 	char *passphrase; /* salted digest, never the text; NULL: none */
 	bool single_use, in_use;
 	bool allow_refused; /* may bring configuration that reaches out of the container */
+	bool allow_devices; /* may name block devices of this node, or hand one over */
 	char *pool;	    /* only into that pool; NULL: any */
 	uint64_t added;	    /* seconds since 1970 */
 };
 VEC(auth_key_vec, struct auth_key);
 
 /* line as typed, see pubkey.h. From `with` (may be NULL): name (else made from the key's comment),
- * ctid, from, single_use, allow_refused, pool; passphrase is the text, NULL for none. A key or a
- * name that is authorised already is -ERR_EXISTS. ret_name is the name used, the caller's. */
+ * ctid, from, single_use, allow_refused, allow_devices, pool; passphrase is the text, NULL for
+ * none. A key or a name that is authorised already is -ERR_EXISTS. ret_name is the name used, the
+ * caller's. */
 int auth_key_add(struct state *s, const char *line, size_t n, const struct auth_key *with,
 	const char *passphrase, char **ret_name, struct err *err) _must_use_;
 int auth_key_del(struct state *s, const char *name, struct err *err) _must_use_;

@@ -61,6 +61,8 @@ static const char *const migrations[] = {
 
 	"CREATE TABLE pledge (token TEXT PRIMARY KEY, ct TEXT NOT NULL, kind TEXT NOT NULL,"
 	" facts TEXT NOT NULL) STRICT;",
+
+	"ALTER TABLE auth_key ADD COLUMN allow_devices INTEGER NOT NULL DEFAULT 0;",
 };
 
 const char *state_dir(void)

@@ -314,10 +314,18 @@ static int make(struct volume *v, struct blockfs *b, int parent, const char *nam
 	return blockrec_write(v->path, b, err);
 }
 
+/* Of one that was released the device may be in use by now: who has it is no business of ours. */
+static int take_off_ours(const struct volume *v, const struct blockfs *b, struct err *err)
+{
+	int r = b->state == BLOCKFS_RELEASED ? mount_is(v->path, err) : 1;
+
+	return r > 0 ? blockfs_place_clear(v, b, err) : r;
+}
+
 /* The record goes last: what could not be undone is found by it. */
 static int unmake(struct volume *v, const struct blockfs *b, struct err *err)
 {
-	int r = blockfs_place_clear(v, b, err);
+	int r = take_off_ours(v, b, err);
 
 	if (r >= 0 && b->origin == BLOCKFS_FORMAT && b->state != BLOCKFS_RELEASED)
 		r = backend_of(b)->remove(b, err);

@@ -10,8 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/beneath.h"
+#include "base/clock.h"
 #include "storage/mount.h"
 #include "storage/place.h"
+
+#define IDLE_PATIENCE (5 * USEC_PER_SEC)
+#define IDLE_PAUSE    (10 * USEC_PER_MSEC)
 
 static void set_immutable(int fd, bool on)
 {
@@ -74,6 +78,21 @@ int blockfs_place_mount(const struct volume *v, const struct blockfs *b, int par
 	return r < 0 ? r : mount_device(device, b->fs, v->path, b->uuid, err);
 }
 
+/* A namespace that has just ended lets go of its mounts a moment later. */
+static int await_idle(const struct blockfs *b, struct err *err)
+{
+	usec_t deadline = clock_deadline(IDLE_PATIENCE);
+
+	for (;;) {
+		int r = blockfs_backend(b->driver)->idle(b, err);
+
+		if (r != -ERR_BUSY || clock_now() >= deadline)
+			return r;
+		err_clear(err);
+		clock_sleep(IDLE_PAUSE);
+	}
+}
+
 int blockfs_place_clear(const struct volume *v, const struct blockfs *b, struct err *err)
 {
 	int r;
@@ -88,5 +107,5 @@ int blockfs_place_clear(const struct volume *v, const struct blockfs *b, struct 
 		if (r < 0)
 			return r;
 	}
-	return r < 0 ? r : blockfs_backend(b->driver)->idle(b, err);
+	return r < 0 ? r : await_idle(b, err);
 }
