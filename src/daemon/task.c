@@ -143,15 +143,23 @@ static void end_clients(struct task *t)
 		client_end(t->clients.v[--t->clients.n]);
 }
 
+/* The peer got the answer, and we its exit status. A full or failing disk may have kept a removal
+ * from its end: what lies in the trash is asked for by nobody again, but recovery sweeps it. */
+static bool receive_leaves_work(uint64_t exit)
+{
+	return exit == (uint64_t)err_exit_status(ERR_UNKNOWN) ||
+	       exit == (uint64_t)err_exit_status(ERR_NO_SPACE) ||
+	       exit == (uint64_t)err_exit_status(ERR_IO);
+}
+
 /* Something is half done, or a send failed or was cancelled while the other side could not be told.
- * Of a receive the peer got the answer, and we its exit status. Recovery's own tasks come back by
- * themselves. */
+ * Recovery's own tasks come back by themselves. */
 static bool leaves_work(const struct task *t, const json_t *error)
 {
 	if (t->flags & CALL_DAEMON)
 		return false;
 	if (t->flags & CALL_RECEIVE && t->result)
-		return json_get_u64(t->result, "exit", 0) == (uint64_t)err_exit_status(ERR_UNKNOWN);
+		return receive_leaves_work(json_get_u64(t->result, "exit", 0));
 	return json_get_str(t->result, "later") || json_get_bool(t->result, "forced", false) ||
 	       str_eq(json_get_str(error, "code"), err_name(ERR_UNKNOWN)) ||
 	       (error && str_starts(t->call, "ct.send")) || str_eq(t->call, "ct.send.cancel");

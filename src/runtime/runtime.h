@@ -1,7 +1,7 @@
 /*
  * Who runs containers: LXC (lxc.c, lxc_*.c), or OpenVZ (openvz.c, openvz_*.c), which containers
- *only leave. Everything here is called in a worker process only: liblxc has global state and may
- *block.
+ * only leave. Everything here is called in a worker process only: liblxc has global state and may
+ * block.
  *
  * Configuration of a container that is arriving is written as "config.staged", which LXC cannot
  * start; runtime_publish makes it the real one at the hand-over, runtime_withdraw takes it back.

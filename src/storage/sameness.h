@@ -2,11 +2,11 @@
  * Is the block device that one node knows the very one that another node knows? Two names prove
  * nothing, a UUID little: a copy of a disk has the same. What is compared, from weak to strong:
  *
- *	the filesystem's type and UUID, and the size of the device	must agree
- *	who made the device and which it is (WWN, serial, LVM's UUIDs)	must not disagree
- *	a mark: a block that the source writes into a file of the filesystem, names by its place on
- *	the device, and that the destination reads there past all caches		must be
- *there
+ *	must agree		the filesystem's type and UUID, the size of the device
+ *	must not disagree	who made the device and which it is: WWN, serial, LVM's UUIDs
+ *	must be there		a mark: a block that the source writes into a file of the filesystem
+ *				and names by its place on the device, and that the destination
+ *				reads there past all caches
  *
  * The mark is new for each hand-over, and only who can write to that filesystem can have put it
  * there, so it also proves that the peer may speak of the device at all. It is written twice: while

@@ -4,7 +4,7 @@
  * files, and one after the other in a folder; the rest goes on beside it.
  *
  *	filler_take(f, fd, buf, n, &rest, name, folder);	// fd and folder are the filler's
- *now r = filler_wait(f, &err);			// all done; the first failure, if any
+ *	r = filler_wait(f, &err); // all done; the first failure, if any
  *
  * Nothing counts as applied before filler_wait has said so.
  */

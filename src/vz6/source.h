@@ -1,7 +1,7 @@
 /*
  * A container of this OpenVZ node as the model: its configuration converted (convert/convert.h),
- *its files where vzlist says, what it needs changed inside found out (convert/fixup.h, without
- *changing it here). What configuration and vzlist say must agree: nothing is read on a guess.
+ * its files where vzlist says, what it needs changed inside found out (convert/fixup.h, without
+ * changing it here). What configuration and vzlist say must agree: nothing is read on a guess.
  *
  * How the operator wants it converted is an object that stays in the record of a migration, so that
  * each step loads the same container:

@@ -1,11 +1,11 @@
 /*
  * What happens in the middle of a pass, made to happen: a pass flushes its stream after each folder
- *that it scans, and writes when much has gathered, and there the tree is changed under it.
+ * that it scans, and writes when much has gathered, and there the tree is changed under it.
  *
  *	live CASE FROM TO KEEP [tracked]
  *
  * FROM and TO are empty folders, KEEP one for the index, the receiver's state and the watch. Each
- *case ends in a pass over the still tree, after which both are to be compared.
+ * case ends in a pass over the still tree, after which both are to be compared.
  */
 #include <fcntl.h>
 #include <stdio.h>
