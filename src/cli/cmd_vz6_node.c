@@ -91,6 +91,15 @@ static const struct option_spec now_options[] = {
 	{NULL},
 };
 
+static const struct option_spec own_options[] = {
+	{"force", 'f', OPTION_FLAG, "force", NULL,
+		"take it, whatever the records say: only if you know that it runs nowhere else; "
+		"refused if the other host says that it runs there"},
+	{"even-if-running-there", 0, OPTION_FLAG, "even_if_running_there", NULL,
+		"with --force: also then. It may run twice"},
+	{NULL},
+};
+
 static const struct option_spec recover_options[] = {
 	{"after", 0, OPTION_FLAG, "after", NULL, "wait for the end of descriptor 3 first"}, {NULL}};
 
@@ -117,6 +126,8 @@ const struct command cmd_vz6_node[] = {
 		"what both nodes know of a migration, and which step is next", NULL, vz6_serve},
 	STEP("resolve", ct_operands, NULL,
 		"after an unknown outcome: ask the destination and go on, or say what is safe"),
+	{"vz6 own", NULL, ct_operands, own_options,
+		"whether this node may run a container, and the override", NULL, vz6_serve},
 	{"vz6 recover", NULL, NULL, recover_options,
 		"bring what broke off to its end; runs by itself after a crash", NULL, vz6_serve},
 	{"vz6 may-start", NULL, ct_operands, NULL,

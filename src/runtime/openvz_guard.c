@@ -37,6 +37,9 @@ static int own_path(char **ret, struct err *err)
 	if (n < 0)
 		return err_errno(err, "find this program");
 	path[n] = '\0';
+	/* Another version lies there by now: that one will do. */
+	if (str_ends(path, " (deleted)"))
+		path[strlen(path) - strlen(" (deleted)")] = '\0';
 	if (strpbrk(path, "'\n") || strpbrk(dirs_state(), "'\n") || strpbrk(dirs_run(), "'\n"))
 		return err_set(err, ERR_INVALID,
 			"this program lies at %s, whose name cannot stand in a script", path);

@@ -53,6 +53,8 @@ int vz6_export(struct vz6 *v, const json_t *args, json_t **ret, struct err *err)
 	if (r >= 0)
 		r = read_compression(json_get_str(args, "compression"), &o, err);
 	if (r >= 0)
+		vz6_say_unused(v, args);
+	if (r >= 0)
 		r = source_from_args(args, &v->source, err);
 	if (r >= 0)
 		r = watchdog_start(err);
@@ -62,5 +64,6 @@ int vz6_export(struct vz6 *v, const json_t *args, json_t **ret, struct err *err)
 	if (r >= 0)
 		vz6_show_report(v);
 	vz6_release(v, ct);
+	vz6_at_boot(v);
 	return r;
 }

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "move/claim.h"
 #include "move/send.h"
 #include "node/transfer.h"
 #include "runtime/runtime.h"
@@ -128,9 +129,7 @@ static int prepare_source(struct vz6 *v, const json_t *args, struct err *err)
 	if (r != -ERR_NOT_FOUND)
 		return r < 0 ? r : 0;
 	err_clear(err);
-	if (json_get_str(args, "route_via"))
-		move_say(&v->move, "--route-via is not needed: a routed interface has a gateway "
-				   "that is on its link only");
+	vz6_say_unused(v, args);
 	return source_from_args(args, &v->source, err);
 }
 
@@ -147,6 +146,21 @@ static void disable(struct vz6 *v, const char *ct, const json_t *result)
 			"container %s could not be disabled here (%s): its mount script "
 			"alone keeps it from starting",
 			ct, e.text);
+}
+
+int vz6_own(struct vz6 *v, const json_t *args, json_t **ret, struct err *err)
+{
+	const struct claim_opts o = {.force = json_get_bool(args, "force", false),
+		.even_if_running_there = json_get_bool(args, "even_if_running_there", false)};
+	const char *ct = json_get_str(args, "ct");
+	/* Its end clears up after the migration that is ended. */
+	int r = o.force ? watchdog_start(err) : 0;
+
+	if (r >= 0)
+		r = claim_run(&v->move, ct, &o, ret, err);
+	if (o.force)
+		vz6_at_boot(v);
+	return r;
 }
 
 int vz6_migrate(struct vz6 *v, const char *step, const json_t *args, json_t **ret, struct err *err)
@@ -176,5 +190,7 @@ int vz6_migrate(struct vz6 *v, const char *step, const json_t *args, json_t **re
 	if (r >= 0)
 		disable(v, ct, *ret);
 	vz6_release(v, ct);
+	if (!(steps[i].flags & ONLY_LOOKS))
+		vz6_at_boot(v);
 	return r;
 }

@@ -86,18 +86,25 @@ static int round_once(struct vz6 *v, json_t *all, uint64_t *pending, struct err 
 	return ask_peers(v, json_object_get(part, "peers"), all, pending);
 }
 
-/* Disks that are mounted for nobody any more, and whether a reboot would leave anything half done.
- */
-static void tidy(struct vz6 *v)
+void vz6_at_boot(struct vz6 *v)
 {
 	struct transfer_vec open = {0};
 	_cleanup_(pledge_vec_free) struct pledge_vec owed = {0};
 	struct err e = ERR_INIT;
-	char **names = NULL;
 
 	if (transfer_list(v->st, true, NULL, &open, &e) >= 0 && pledge_list(v->st, &owed, &e) >= 0)
 		watchdog_at_boot(open.n > 0 || owed.n > 0);
 	transfer_vec_free(&open);
+}
+
+/* Disks that are mounted for nobody any more, and whether a reboot would leave anything half done.
+ */
+static void tidy(struct vz6 *v)
+{
+	struct err e = ERR_INIT;
+	char **names = NULL;
+
+	vz6_at_boot(v);
 	if (runtime_list(&names, &e) >= 0)
 		for (size_t i = 0; names && names[i]; i++)
 			vz6_release(v, names[i]);
@@ -116,7 +123,13 @@ int vz6_recover(struct vz6 *v, bool wait, json_t **ret, struct err *err)
 	if (wait)
 		watchdog_wait();
 	if (r >= 0)
-		r = file_lock(path, true, &lock, err);
+		r = file_lock(path, wait, &lock, err);
+	/* Cron asks every five minutes, and one that waits for a dead node may take days. */
+	if (r == -ERR_BUSY && !wait) {
+		err_clear(err);
+		*ret = json_pack("{s:o, s:b}", "recovered", json_array(), "under_way", 1);
+		return 0;
+	}
 	while (r >= 0) {
 		r = round_once(v, all, &pending, err);
 		tidy(v);

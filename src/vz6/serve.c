@@ -133,11 +133,25 @@ void vz6_show_report(struct vz6 *v)
 	}
 }
 
+void vz6_say_unused(struct vz6 *v, const json_t *args)
+{
+	if (json_get_str(args, "route_via"))
+		move_say(&v->move, "--route-via is not needed: a routed interface has a gateway "
+				   "that is on its link only");
+	if (json_get_bool(args, "zfs_compressed_send", false))
+		move_say(&v->move, "--zfs-compressed-send does nothing: files are sent, not "
+				   "streams of ZFS");
+}
+
 void vz6_release(struct vz6 *v, const char *ct)
 {
 	_cleanup_transfer_ struct transfer *t = NULL;
+	_cleanup_close_ int lock = -1;
 	struct err e = ERR_INIT;
 
+	/* Another command may be reading it, an export as well. */
+	if (move_lock(&v->move, ct, false, &lock, &e) < 0)
+		return;
 	if (transfer_open_of(v->st, TRANSFER_SOURCE, ct, &t, &e) >= 0 && t->phase < TRANSFER_DONE)
 		return;
 	err_clear(&e);
@@ -175,6 +189,8 @@ static int serve(
 
 	if (str_eq(word, "export"))
 		return vz6_export(v, args, ret, err);
+	if (str_eq(word, "own"))
+		return vz6_own(v, args, ret, err);
 	if (str_eq(word, "recover"))
 		return vz6_recover(v, json_get_bool(args, "after", false), ret, err);
 	return vz6_migrate(v, word, args, ret, err);
@@ -203,8 +219,11 @@ int vz6_serve(struct cli *cli, const struct command *c, json_t *args, struct err
 
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (str_eq(last_word(c->words), "may-start"))
-		return may_start(args, err);
+	if (str_eq(last_word(c->words), "may-start")) {
+		r = may_start(args, err);
+		words_err(err);
+		return r;
+	}
 	r = kernel_check(err);
 	if (r < 0)
 		return r;

@@ -37,7 +37,14 @@ int vz6_export(struct vz6 *v, const json_t *args, json_t **ret, struct err *err)
 /* step: the last word of the command. */
 int vz6_migrate(struct vz6 *v, const char *step, const json_t *args, json_t **ret,
 	struct err *err) _must_use_;
+/* Whose a container is; with force it is this node's. */
+int vz6_own(struct vz6 *v, const json_t *args, json_t **ret, struct err *err) _must_use_;
 /* What broke off is brought to its end; until nothing is pending any more, if wait. */
 int vz6_recover(struct vz6 *v, bool wait, json_t **ret, struct err *err) _must_use_;
-/* A ploop disk that is mounted for us only is given back, unless a migration still needs it. */
+/* Which of the options do nothing here: they are only taken from older scripts. */
+void vz6_say_unused(struct vz6 *v, const json_t *args);
+/* A command that changes something has ended: cron's line stays while anything is open. */
+void vz6_at_boot(struct vz6 *v);
+/* A ploop disk that is mounted for us only is given back, unless a migration, or
+ * whoever has the container's lock, still needs it. */
 void vz6_release(struct vz6 *v, const char *ct);

@@ -18,6 +18,7 @@ static const struct {
 	{"wherry ct send status ", "wherry vz6 migrate status "},
 	{"wherry ct send resolve ", "wherry vz6 migrate resolve "},
 	{"wherry ct send ", "wherry vz6 migrate now "},
+	{"wherry ct own --force ", "wherry vz6 own --force "},
 	{"`wherry ct list` shows", "`vzlist -a` shows"},
 	{"run `wherry send key gen`", "make one with ssh-keygen"},
 	{"wait for it, or see `wherry job list`", "wait for it"},
