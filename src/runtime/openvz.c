@@ -14,6 +14,8 @@
 #include "runtime/openvz_tool.h"
 
 #define FAST_TIMEOUT (60 * USEC_PER_SEC)
+/* A mount may check the disk, or count a quota anew, and is not to be killed at that. */
+#define SLOW_TIMEOUT (30 * 60 * USEC_PER_SEC)
 #define SETTLE	     (10 * USEC_PER_SEC)
 #define LOOK_EVERY   (50 * USEC_PER_MSEC)
 #define VEINFO	     "/proc/vz/veinfo"
@@ -172,7 +174,8 @@ static int driver_start(const char *name, usec_t timeout, struct err *err)
 		r = allow_start(name, token, err);
 	if (r < 0)
 		return r;
-	r = vz_do((const char *[]){"start", NULL}, name, clock_deadline(timeout), &code, err);
+	r = vz_do((const char *[]){"start", NULL}, name, clock_deadline(MAX(timeout, SLOW_TIMEOUT)),
+		&code, err);
 	if (token && allow_start(name, NULL, &ignored) < 0)
 		return err_copy(err, &ignored);
 	if (r < 0 && code != VZ_RUNNING)
@@ -254,6 +257,17 @@ static int driver_guard(const char *name, bool on, struct err *err)
 	return r < 0 ? r : openvz_guard(name, on, err);
 }
 
+static int driver_disable(const char *name, struct err *err)
+{
+	int r = check_ctid(name, err);
+
+	return r < 0 ? r
+		     : vz_do((const char *[]){"set", "--disabled", "yes", "--save", NULL}, name,
+			       clock_deadline(FAST_TIMEOUT), NULL, err);
+}
+
+/* It runs elsewhere by now: until nothing is left of it, it must not start here, whatever fails and
+ * whenever the node goes down. vzctl may take its scripts away before its configuration. */
 static int driver_undefine(const char *name, struct err *err)
 {
 	struct vz_status s;
@@ -264,13 +278,15 @@ static int driver_undefine(const char *name, struct err *err)
 	if (r < 0)
 		return r;
 	if (!s.exists)
-		return 0;
+		return openvz_guard(name, false, err);
 	if (s.running || s.suspended)
 		return err_set(err, ERR_STATE, "it is %s", s.running ? "running" : "suspended");
-	r = openvz_release(name, err);
+	r = driver_disable(name, err);
 	if (r >= 0)
-		r = openvz_guard(name, false, err);
-	return r < 0 ? r : vz_do((const char *[]){"destroy", NULL}, name, CLOCK_NEVER, NULL, err);
+		r = openvz_release(name, err);
+	if (r >= 0)
+		r = vz_do((const char *[]){"destroy", NULL}, name, CLOCK_NEVER, NULL, err);
+	return r < 0 ? r : openvz_guard(name, false, err);
 }
 
 static int driver_define(const struct container *c, bool staged, struct err *err)
@@ -394,7 +410,7 @@ int openvz_hold(const char *ctid, struct err *err)
 		return r;
 	r = note_held(ctid, err);
 	return r < 0 ? r
-		     : vz_do((const char *[]){"mount", NULL}, ctid, clock_deadline(FAST_TIMEOUT),
+		     : vz_do((const char *[]){"mount", NULL}, ctid, clock_deadline(SLOW_TIMEOUT),
 			       NULL, err);
 }
 
@@ -413,15 +429,6 @@ int openvz_release(const char *ctid, struct err *err)
 	if (r >= 0)
 		forget_held(ctid);
 	return r;
-}
-
-static int driver_disable(const char *name, struct err *err)
-{
-	int r = check_ctid(name, err);
-
-	return r < 0 ? r
-		     : vz_do((const char *[]){"set", "--disabled", "yes", "--save", NULL}, name,
-			       clock_deadline(FAST_TIMEOUT), NULL, err);
 }
 
 const struct runtime_driver openvz_driver = {
