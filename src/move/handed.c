@@ -351,7 +351,10 @@ int handed_take(struct receiving *r, const char *name, struct err *err)
 	struct sameness same;
 	int res = sameness_from_json(json_object_get(f, "handed"), &same, err);
 
-	if (res >= 0 && !blockfs_is(v))
+	/* In a pool of such drivers one is of their kind before it is there. */
+	if (res >= 0)
+		res = blockfs_is(v) ? volume_exists(v, err) : 0;
+	if (res == 0)
 		res = adopt(r, v, &same, err);
 	return res < 0 ? res : prove(r, v, f, &same, err);
 }

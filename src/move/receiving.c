@@ -107,7 +107,7 @@ static struct volume *add_wish(struct receiving *r, const char *name, struct vol
 	const json_t *f = receiving_volume(r, name);
 	const char *device = json_get_str(f, "device"), *fs = json_get_str(f, "fs");
 
-	if (device && !blockfs_is(v))
+	if (device) /* whatever kind of pool it lies in */
 		volume_use_device(v, device, false);
 	if (fs && blockfs_type_ok(fs))
 		snprintf(v->wish.like, sizeof(v->wish.like), "%s", fs);

@@ -275,12 +275,16 @@ static void add_history(struct sending *s)
 
 int reserve_sweep(struct sending *s, struct err *err)
 {
+	struct own own;
 	int r = pass_forget(s, err);
 
-	/* It is ours by now: whose transfer has ended without us has given it back. */
 	if (r >= 0)
+		r = own_get(s->m->st, s->t->ct, &own, err);
+	/* Whose transfer has ended without us has given it back; but a later send may have handed
+	 * over the same device by now, and who touches it here then mounts it on two nodes. */
+	if (r >= 0 && own.kind == OWN_OWNER)
 		r = handed_take_back(s->t, err);
-	if (r >= 0)
+	if (r >= 0 && own.kind == OWN_OWNER)
 		r = handed_unmark(s->t, err);
 	if (r >= 0)
 		r = places_transfer_dir_remove(s->t->token, err);

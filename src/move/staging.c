@@ -231,6 +231,8 @@ static int choose_method(struct receiving *r, const struct skel *s, const struct
 	const json_t *device = json_object_get(v, "handed");
 	bool is_root = str_eq(json_get_str(v, "name"), c->volumes.v[0].name), native;
 
+	if (device && is_root && s->to_device)
+		return misfit(err);
 	if (device)
 		return judge_handed(r, s, device, into, err);
 	json_put_u64(into, "bytes", json_get_u64(v, "bytes", 0));
@@ -515,7 +517,7 @@ static int stage_new(struct receiving *r, const struct skel *s, struct container
 
 	if (res >= 0)
 		res = promise(r, s, c, TAKE_PTR(volumes), err);
-	if (res >= 0 && s->to_device)
+	if (res >= 0 && s->to_device && c->volumes.n)
 		res = make_on_device(r, c->volumes.v[0].name, err);
 	return res < 0 ? res : definition_write(r, err);
 }

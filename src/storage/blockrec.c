@@ -22,6 +22,8 @@ static const char *const origins[] = {"format", "fill", "given"};
  * it off again if it was mounted wrong. */
 static const char script[] =
 	"\n"
+	"PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin\n"
+	"\n"
 	"fail() {\n"
 	"	echo \"$target: $*\" >&2\n"
 	"	exit 1\n"

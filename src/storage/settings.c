@@ -65,9 +65,11 @@ static int read_line(struct pool_settings *s, char *line, struct err *err)
 		return num_size(value, &s->size, err);
 	else if (str_eq(key, "device"))
 		strv_push(&s->devices, value);
-	else if (str_eq(key, "mmp"))
+	else if (str_eq(key, "mmp")) {
 		s->mmp = str_eq(value, "yes");
-	else if (str_eq(key, "vg")) {
+		if (!s->mmp && !str_eq(value, "no"))
+			return err_set(err, ERR_INVALID, "mmp is yes or no, not \"%.64s\"", value);
+	} else if (str_eq(key, "vg")) {
 		free(s->vg);
 		s->vg = xstrdup(value);
 	} else

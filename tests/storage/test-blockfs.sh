@@ -2,7 +2,7 @@
 # Volumes on filesystems of their own, in images and on devices: their life, what is never mounted, never
 # written over, never removed.
 . "$(dirname "$0")/lib.sh"
-plan 97
+plan 98
 
 # shellcheck disable=SC2154 # lib.sh
 P=$work/p
@@ -51,7 +51,7 @@ for fs in ext4 xfs; do
 	is "$(touch "$P/web/rootfs/x" 2>/dev/null && echo put)" "" "$fs: nothing can be put beneath it"
 	is "$(pool image root web rootfs; cat "$P/web/rootfs/file")" "$P/web/rootfs"$'\n'"content" "$fs: looking into it mounts it"
 	pool image unmount web rootfs
-	ok "$fs: its script mounts it" /bin/sh "$P/web/rootfs.mount"
+	ok "$fs: its script mounts it, whoever starts it" env PATH=/bin /bin/sh "$P/web/rootfs.mount"
 	ok "$fs: again is fine" /bin/sh "$P/web/rootfs.mount" web lxc pre-start
 	is "$(cat "$P/web/rootfs/file")" content "$fs: its files are there"
 	ok "$fs: it is destroyed" pool image destroy web rootfs
@@ -61,6 +61,10 @@ done
 pool image create sc rootfs
 ok "the script is one" shellcheck -s sh -e SC2034 "$P/sc/rootfs.mount"
 pool image destroy sc rootfs
+
+echo "mmp = perhaps" >"$P/.wherry/pool.conf"
+fails invalid "a setting is not half understood" pool image create sc rootfs
+rm "$P/.wherry/pool.conf"
 
 # --- publishing
 pool image create @0123 rootfs
