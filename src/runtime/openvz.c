@@ -250,11 +250,21 @@ static int driver_stop(const char *name, usec_t timeout, bool kill, struct err *
 	return r < 0 ? r : wait_down(name, err);
 }
 
+/* Both places: which one is looked at is vzctl's affair, by its version and the layout. */
 static int driver_guard(const char *name, bool on, struct err *err)
 {
+	_cleanup_(openvz_place_done) struct openvz_place p = {0};
 	int r = check_ctid(name, err);
 
-	return r < 0 ? r : openvz_guard(name, on, err);
+	if (r >= 0)
+		r = openvz_guard(name, on, err);
+	if (r >= 0)
+		r = openvz_place(name, &p, err);
+	if (r == -ERR_NOT_FOUND && !on) {
+		err_clear(err);
+		return 0;
+	}
+	return r < 0 || !p.ploop ? r : openvz_guard_disk(name, p.private, on, err);
 }
 
 static int driver_disable(const char *name, struct err *err)
@@ -381,6 +391,22 @@ static bool has_disk(const char *private)
 	return file_exists(path);
 }
 
+/* Of these folders another one holds the files, and another one the scripts. */
+static int check_layout(const char *ctid, const char *private, struct err *err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/.ve.layout", private);
+	char layout[16];
+	ssize_t n = readlink(path, layout, sizeof(layout));
+
+	if (n <= 0 || layout[0] < '4')
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED,
+		"container %s is of Virtuozzo's layout %.1s without a ploop disk: its files are "
+		"not "
+		"where they can be read from here",
+		ctid, layout);
+}
+
 int openvz_place(const char *ctid, struct openvz_place *ret, struct err *err)
 {
 	_cleanup_(openvz_place_done) struct openvz_place p = {0};
@@ -394,6 +420,9 @@ int openvz_place(const char *ctid, struct openvz_place *ret, struct err *err)
 	if (r < 0)
 		return r;
 	p.ploop = has_disk(p.private);
+	r = p.ploop ? 0 : check_layout(ctid, p.private, err);
+	if (r < 0)
+		return r;
 	p.mounted = s.mounted;
 	p.running = s.running;
 	*ret = p;

@@ -120,6 +120,13 @@ static int put(const char *ctid, const char *script, const char *before, struct 
 	return file_replace(script, text, strlen(text), 0755, err);
 }
 
+static int sync_folder(const char *script, struct err *err)
+{
+	_cleanup_free_ char *dir = xstrndup(script, (size_t)(strrchr(script, '/') - script));
+
+	return file_sync_dir(dir, err);
+}
+
 static int take_away(const char *script, const char *before, struct err *err)
 {
 	int r = is_ours(script, err);
@@ -129,17 +136,42 @@ static int take_away(const char *script, const char *before, struct err *err)
 	if (r == 0)
 		return same_file(script, before) ? file_remove(before, err) : 0;
 	if (rename(before, script) >= 0)
-		return file_sync_dir(conf_dir(), err);
+		return sync_folder(script, err);
 	if (errno != ENOENT)
 		return err_errno(err, "put back %s", script);
 	r = file_remove(script, err);
-	return r < 0 ? r : file_sync_dir(conf_dir(), err);
+	return r < 0 ? r : sync_folder(script, err);
+}
+
+static int guard(const char *ctid, const char *script, bool on, struct err *err)
+{
+	_cleanup_free_ char *before = xasprintf("%s.before-wherry", script);
+
+	return on ? put(ctid, script, before, err) : take_away(script, before, err);
 }
 
 int openvz_guard(const char *ctid, bool on, struct err *err)
 {
 	_cleanup_free_ char *script = xasprintf("%s/%s.mount", conf_dir(), ctid);
-	_cleanup_free_ char *before = xasprintf("%s/%s.mount.before-wherry", conf_dir(), ctid);
 
-	return on ? put(ctid, script, before, err) : take_away(script, before, err);
+	return guard(ctid, script, on, err);
+}
+
+int openvz_guard_disk(const char *ctid, const char *private, bool on, struct err *err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/scripts", private);
+	_cleanup_free_ char *script = xasprintf("%s/mount", dir);
+	_cleanup_free_ char *layout = xasprintf("%s/.ve.layout", private);
+	struct stat st;
+	int r;
+
+	if (!on && !file_exists(dir))
+		return 0;
+	r = on ? file_mkdirs(dir, 0755, err) : 0;
+	if (r >= 0)
+		r = guard(ctid, script, on, err);
+	/* Where the older vzctl is there was none before. */
+	if (r >= 0 && !on && lstat(layout, &st) < 0)
+		(void)rmdir(dir);
+	return r;
 }

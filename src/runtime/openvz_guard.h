@@ -20,6 +20,9 @@
 #define OPENVZ_CONF "/etc/vz/conf" /* or WHERRY_VZ_CONF, for tests */
 
 int openvz_guard(const char *ctid, bool on, struct err *err) _must_use_; /* idempotent, durable */
+/* The same where Virtuozzo 7 and later look for it, in the private area: scripts/mount. Only of a
+ * container on a disk: what else is in that folder then is the node's, not the container's. */
+int openvz_guard_disk(const char *ctid, const char *private, bool on, struct err *err) _must_use_;
 /* Where a start that the ownership cannot allow is allowed to one send (node/ownership.h,
  * OWN_START_TOKEN): vzctl hands no environment on to its scripts. The caller's. */
 char *openvz_start_token_path(const char *ctid);

@@ -125,12 +125,54 @@ static void test_guard(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* Where Virtuozzo 7 looks for it, of a container on a disk. */
+static void test_guard_disk(void **state)
+{
+	char dir[] = "/tmp/wherry-openvz-XXXXXX";
+	_cleanup_free_ char *scripts = NULL, *own = NULL, *layout = NULL, *guarded = NULL,
+			    *back = NULL;
+	static const char theirs[] = "#!/bin/sh\nexit 0\n";
+	struct err err = ERR_INIT;
+
+	assert_non_null(mkdtemp(dir));
+	scripts = xasprintf("%s/scripts", dir);
+	own = xasprintf("%s/mount", scripts);
+	layout = xasprintf("%s/.ve.layout", dir);
+
+	/* The older vzctl has no such folder, and has none after it. */
+	assert_int_equal(openvz_guard_disk("101", dir, false, &err), 0);
+	assert_int_equal(openvz_guard_disk("101", dir, true, &err), 0);
+	guarded = read_script(scripts, "mount");
+	assert_non_null(strstr(guarded, "vz6 may-start 101"));
+	assert_true(access(own, X_OK) == 0);
+	assert_int_equal(openvz_guard_disk("101", dir, false, &err), 0);
+	assert_false(file_exists(scripts));
+
+	/* The newer one has it, and it stays, as does a script that was there. */
+	assert_int_equal(symlink("5", layout), 0);
+	assert_int_equal(mkdir(scripts, 0755), 0);
+	assert_int_equal(openvz_guard_disk("101", dir, true, &err), 0);
+	assert_int_equal(openvz_guard_disk("101", dir, false, &err), 0);
+	assert_true(file_exists(scripts));
+	assert_int_equal(file_replace(own, theirs, strlen(theirs), 0755, &err), 0);
+	assert_int_equal(openvz_guard_disk("101", dir, true, &err), 0);
+	assert_int_equal(openvz_guard_disk("101", dir, false, &err), 0);
+	back = read_script(scripts, "mount");
+	assert_string_equal(back, theirs);
+
+	assert_int_equal(unlink(own), 0);
+	assert_int_equal(rmdir(scripts), 0);
+	assert_int_equal(unlink(layout), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_ctid),
 		cmocka_unit_test(test_guard),
+		cmocka_unit_test(test_guard_disk),
 	};
 
 	return cmocka_run_group_tests_name("openvz", tests, NULL, NULL);
