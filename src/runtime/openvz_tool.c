@@ -85,11 +85,19 @@ int vz_field(const char *ctid, const char *field, char **ret, struct err *err)
 	return 0;
 }
 
+/* Virtuozzo 7 gives its containers UUIDs, unless told a number. */
+static bool is_uuid(const char *word)
+{
+	return strlen(word) == 36 && strspn(word, "0123456789abcdefABCDEF-") == 36;
+}
+
 int vz_list(char ***ret, struct err *err)
 {
 	static const char *const argv[] = {"vzlist", "-a", "-H", "-o", "ctid", NULL};
 	_cleanup_free_ char *text = NULL;
 	_cleanup_strv_ char **words = NULL;
+	char **numbers;
+	size_t n = 0;
 	int r = proc_capture(argv, ANSWER_MAX, &text, err);
 
 	if (r < 0)
@@ -98,9 +106,13 @@ int vz_list(char ***ret, struct err *err)
 	if (strv_len(words) > LIST_MAX)
 		return err_set(err, ERR_PROTOCOL, "vzlist names too many containers");
 	for (size_t i = 0; words[i]; i++)
-		if (!vz_ctid_ok(words[i]))
+		if (!vz_ctid_ok(words[i]) && !is_uuid(words[i]))
 			return not_understood("vzlist", words[i], err);
-	*ret = TAKE_PTR(words);
+	numbers = xcalloc(strv_len(words) + 1, sizeof(*numbers));
+	for (size_t i = 0; words[i]; i++)
+		if (vz_ctid_ok(words[i]))
+			numbers[n++] = xstrdup(words[i]);
+	*ret = numbers;
 	return 0;
 }
 

@@ -27,7 +27,7 @@ int vz_status_parse(
 	const char *text, const char *ctid, struct vz_status *ret, struct err *err) _must_use_;
 /* One field of one container, as `vzlist -a -H -o FIELD CTID` prints it; "-" is "". */
 int vz_field(const char *ctid, const char *field, char **ret, struct err *err) _must_use_;
-/* The numbers of all containers. */
+/* The numbers of all containers that have one; those with a UUID are passed over. */
 int vz_list(char ***ret, struct err *err) _must_use_;
 
 /* The codes of vzctl that mean something here. */

@@ -57,6 +57,8 @@ int vz6_export(struct vz6 *v, const json_t *args, json_t **ret, struct err *err)
 	if (r >= 0)
 		r = source_from_args(args, &v->source, err);
 	if (r >= 0)
+		r = vz6_check_awake(ct, err);
+	if (r >= 0)
 		r = watchdog_start(err);
 	if (r < 0)
 		return r;

@@ -104,18 +104,19 @@ static int status(struct move_ctx *m, const char *ct, const struct send_opts *o,
 
 #define NEEDS_SOURCE 1u
 #define ONLY_LOOKS   2u
+#define STOPS_IT     4u
 
 static const struct {
 	const char *name;
 	step_fn *fn;
 	unsigned flags;
 } steps[] = {
-	{"stage", send_config, NEEDS_SOURCE},
+	{"stage", send_config, NEEDS_SOURCE | STOPS_IT},
 	{"sync", sync_step, 0},
-	{"transfer", send_state, 0},
+	{"transfer", send_state, STOPS_IT},
 	{"cleanup", send_cleanup, 0},
 	{"cancel", send_cancel, 0},
-	{"now", send_now, NEEDS_SOURCE},
+	{"now", send_now, NEEDS_SOURCE | STOPS_IT},
 	{"resolve", send_resolve, 0},
 	{"status", status, ONLY_LOOKS},
 };
@@ -174,6 +175,8 @@ int vz6_migrate(struct vz6 *v, const char *step, const json_t *args, json_t **re
 		i++;
 	if (steps[i].flags & NEEDS_SOURCE)
 		r = prepare_source(v, args, err);
+	if (r >= 0 && steps[i].flags & STOPS_IT)
+		r = vz6_check_awake(ct, err);
 	if (r >= 0)
 		r = read_args(v, args, &o, err);
 	if (r >= 0 && str_eq(step, "now")) {

@@ -22,6 +22,7 @@
 #include "node/transfer.h"
 #include "runtime/openvz.h"
 #include "runtime/openvz_guard.h"
+#include "runtime/runtime.h"
 #include "vz6/source.h"
 #include "vz6/words.h"
 
@@ -141,6 +142,20 @@ void vz6_say_unused(struct vz6 *v, const json_t *args)
 	if (json_get_bool(args, "zfs_compressed_send", false))
 		move_say(&v->move, "--zfs-compressed-send does nothing: files are sent, not "
 				   "streams of ZFS");
+}
+
+/* It cannot be stopped, and could not be started again. What else is wrong the steps say. */
+int vz6_check_awake(const char *ct, struct err *err)
+{
+	struct err ignored = ERR_INIT;
+	enum ct_state state;
+
+	if (runtime_state(ct, &state, NULL, &ignored) < 0 || state != CT_FROZEN)
+		return 0;
+	return err_set(err, ERR_STATE,
+		"container %s is suspended: `vzctl resume %s`, or `vzctl restore %s`, and try "
+		"again",
+		ct, ct, ct);
 }
 
 void vz6_release(struct vz6 *v, const char *ct)

@@ -43,6 +43,8 @@ int vz6_own(struct vz6 *v, const json_t *args, json_t **ret, struct err *err) _m
 int vz6_recover(struct vz6 *v, bool wait, json_t **ret, struct err *err) _must_use_;
 /* Which of the options do nothing here: they are only taken from older scripts. */
 void vz6_say_unused(struct vz6 *v, const json_t *args);
+/* Not one that is suspended. */
+int vz6_check_awake(const char *ct, struct err *err) _must_use_;
 /* A command that changes something has ended: cron's line stays while anything is open. */
 void vz6_at_boot(struct vz6 *v);
 /* A ploop disk that is mounted for us only is given back, unless a migration, or
