@@ -95,6 +95,33 @@ static int sync_step(struct move_ctx *m, const char *ct, const struct send_opts 
 	return send_rootfs(m, ct, o, ret, err);
 }
 
+/* The first step records that it stays here, which holds unless the last one says otherwise. */
+static int forget_keep(struct move_ctx *m, const char *ct, struct err *err)
+{
+	_cleanup_transfer_ struct transfer *t = NULL;
+	_cleanup_close_ int lock = -1;
+	int r = move_lock(m, ct, false, &lock, err);
+
+	if (r >= 0)
+		r = transfer_open_of(m->st, TRANSFER_SOURCE, ct, &t, err);
+	if (r == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (r < 0 || t->phase != TRANSFER_DONE)
+		return r < 0 ? r : 0;
+	json_put_bool(t->opts, "keep", false);
+	return transfer_save(m->st, t, err);
+}
+
+static int cleanup_step(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
+	struct err *err)
+{
+	int r = o->keep ? 0 : forget_keep(m, ct, err);
+
+	return r < 0 ? r : send_cleanup(m, ct, o, ret, err);
+}
+
 static int status(struct move_ctx *m, const char *ct, const struct send_opts *o, json_t **ret,
 	struct err *err)
 {
@@ -114,7 +141,7 @@ static const struct {
 	{"stage", send_config, NEEDS_SOURCE | STOPS_IT},
 	{"sync", sync_step, 0},
 	{"transfer", send_state, STOPS_IT},
-	{"cleanup", send_cleanup, 0},
+	{"cleanup", cleanup_step, 0},
 	{"cancel", send_cancel, 0},
 	{"now", send_now, NEEDS_SOURCE | STOPS_IT},
 	{"resolve", send_resolve, 0},
