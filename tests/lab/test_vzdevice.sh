@@ -38,7 +38,7 @@ moved() {
 	is "$(traces "$from" 201)" "" "$what: nothing is left where it was"
 }
 
-plan 66
+plan 78
 lab_up
 trust a b --allow-devices
 trust b a --allow-devices
@@ -120,3 +120,29 @@ is "$(mounted_on one)" b "the mark tells them apart"
 is "$(mounted_on three)" "" "and the copy is left alone"
 unwatch_san
 is "$(twice)" 0 "no moment in which both nodes had it mounted"
+
+# --- a node whose pool makes filesystems of its own kind
+on a sh -c 'mkdir /srv/ext4/images && wherry --quiet pool add images /srv/ext4/images --driver image --size 600M'
+on b wherry --quiet ct send --hand-over --to-pool images 201 a
+is "$(running_on 201),$(mounted_on one)" a,a "the device is handed over to it"
+moved "and back" a
+san_wipe two
+on b wherry --quiet ct send --to-device "$(san two)" --to-pool images 201 a
+is "$(running_on 201),$(mounted_on two)" a,a "a device that is named is the one, not an image"
+
+# --- what is left of an earlier send
+on a wherry --quiet ct send config 201 b --hand-over
+on a wherry --quiet ct send cancel 201
+like "$(vzm a -r no b 201)" "status 0$" "handed over, and kept here"
+cancelled="FROM transfer WHERE ct = '201' AND role = 'source' AND phase = 'cancelled'"
+sql_a() { on a python3 -c 'import sqlite3, sys
+c = sqlite3.connect("/var/lib/wherry/state.db", timeout=20)
+print(*(r[0] for r in c.execute(sys.argv[1])), sep="\n")
+c.commit()' "$1"; }
+swept() { [ "$(sql_a "SELECT count(*) $cancelled AND json_extract(facts, '\$.unswept')")" = 0 ]; }
+is "$(sql_a "SELECT count(*) $cancelled")" 1 "one that was cancelled is known"
+sql_a "UPDATE transfer SET facts = json_set(facts, '\$.unswept', json('true')) ${cancelled#FROM transfer}" >/dev/null
+daemon a kill
+ok "it is swept after the hand-over" wait_for 60 swept
+like "$(on a cat "$(ct_root a 201).mount")" "state='released'" "which gives the device back to nobody"
+is "$(mounted_on two)" b "only the owner has it mounted"
