@@ -170,6 +170,8 @@ static int make_wish(const struct create_opts *o, struct volume *v, struct err *
 {
 	if (o->device)
 		volume_use_device(v, o->device, o->force_format);
+	if (o->force_format && !o->device)
+		return err_set(err, ERR_INVALID, "--force-format is for a --device");
 	if (!blockfs_is(v) && (o->fs || o->size))
 		return err_set(err, ERR_INVALID,
 			"--fs and --size are for a filesystem of its own: name a pool of the "

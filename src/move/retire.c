@@ -9,6 +9,7 @@
 #include "move/pass.h"
 #include "node/job.h"
 #include "runtime/runtime.h"
+#include "storage/blockfs.h"
 
 /* The record says done; if the peer can be asked, it must say so too. Nobody's files are removed on
  * a lie or a mistake. */
@@ -58,10 +59,11 @@ static int check_released(struct sending *s, struct err *err)
 	return 0;
 }
 
-/* What was handed over is the only copy; and a device that an operator gave is the operator's. */
+/* What was handed over is the only copy; and a device that the operator named for it is the
+ * operator's. One of a pool is for the next container. */
 static bool keeps_data(const struct volume *v, const json_t *f)
 {
-	return handed_is(f) || !strcmp(v->driver->name, "device");
+	return handed_is(f) || blockfs_is_named(v);
 }
 
 static int destroy_volumes(struct sending *s, struct err *err)

@@ -65,6 +65,8 @@ bool blockfs_type_ok(const char *fs); /* one that can be made here: ext4, xfs */
 int blockfs_info(const struct volume *v, struct blockfs *ret, struct err *err) _must_use_;
 /* The device as it is called now, proven to have the filesystem; mounted or not. */
 int blockfs_device(const struct volume *v, char **ret, struct err *err) _must_use_;
+/* Is it on a device that the operator named for this one, not on one that was given to its pool? */
+bool blockfs_is_named(const struct volume *v);
 /* 1: it is mounted at its place (and proven), 0: it is not. */
 int blockfs_mounted(const struct volume *v, struct err *err) _must_use_;
 /* Off its place; -ERR_BUSY says who holds it. Then no mount namespace has it and nobody has its

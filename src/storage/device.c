@@ -250,6 +250,26 @@ const struct blockfs_backend device_backend = {
 	.remove = device_remove,
 };
 
+bool blockfs_is_named(const struct volume *v)
+{
+	_cleanup_settings_ struct pool_settings s = {0};
+	_cleanup_blockfs_ struct blockfs b = {0};
+	struct err ignored = ERR_INIT;
+
+	if (v->driver != &device_driver)
+		return false;
+	/* Where that can't be known it is: then nothing is wiped. */
+	if (pool_settings_read(v->pool_path, &s, &ignored) < 0 || blockfs_info(v, &b, &ignored) < 0)
+		return true;
+	for (size_t i = 0; s.devices && s.devices[i]; i++) {
+		_cleanup_free_ char *stable = blockdev_stable(s.devices[i]);
+
+		if (str_eq(stable, b.source))
+			return false;
+	}
+	return true;
+}
+
 /* Those that somebody could be given. */
 static int device_space(const struct pool *p, struct pool_space *ret, struct err *err)
 {
