@@ -356,6 +356,8 @@ int handed_take(struct receiving *r, const char *name, struct err *err)
 		res = blockfs_is(v) ? volume_exists(v, err) : 0;
 	if (res == 0)
 		res = adopt(r, v, &same, err);
+	if (res >= 0)
+		res = fault_point("handed.adopted", err);
 	return res < 0 ? res : prove(r, v, f, &same, err);
 }
 

@@ -82,6 +82,27 @@ static char *folder_above(const char *path)
 	return above;
 }
 
+/* Of a volume that is half removed the record may be all that is left: then it is there, too. */
+static char *real_path(const char *path)
+{
+	_cleanup_free_ char *folder = NULL, *real = NULL;
+	char *slash;
+
+	real = realpath(path, NULL);
+	if (real || errno != ENOENT)
+		return TAKE_PTR(real);
+	if (blockrec_exists(path)) {
+		folder = xstrdup(path);
+		slash = strrchr(folder, '/');
+		*slash = '\0';
+		real = realpath(folder, NULL);
+		if (real)
+			return xasprintf("%s/%s", real, slash + 1);
+	}
+	errno = ENOENT;
+	return NULL;
+}
+
 static int find_holder(
 	const char *path, const char *pool_path, const struct storage_driver **ret, struct err *err)
 {
@@ -109,7 +130,7 @@ int volume_open(
 
 	if (path[0] != '/')
 		return err_set(err, ERR_INVALID, "%s is not an absolute path", path);
-	real = realpath(path, NULL);
+	real = real_path(path);
 	if (!real)
 		return errno == ENOENT
 			       ? err_set(err, ERR_NOT_FOUND, "%s of %s is missing: there is no %s",

@@ -125,8 +125,9 @@ struct storage_driver {
 };
 
 /* The volume of an existing container whose files are at path. Picks the driver by what is there;
- * -ERR_NOT_FOUND when path is missing; an empty root folder, or one that should be a mount point
- * and is not, is the caller's to refuse (move/preflight). */
+ * -ERR_NOT_FOUND when path is missing (and no record of a filesystem beside it); an empty root
+ * folder, or one that should be a mount point and is not, is the caller's to refuse
+ * (move/preflight). */
 int volume_open(const char *path, const char *ct, const char *name, struct volume **ret,
 	struct err *err) _must_use_;
 /* The place of a volume in a pool: POOL/CT/NAME, or of a staged one:

@@ -60,6 +60,10 @@ for fs in ext4 xfs; do
 done
 pool image create sc rootfs
 ok "the script is one" shellcheck -s sh -e SC2034 "$P/sc/rootfs.mount"
+pool image unmount sc rootfs
+chattr -i "$P/sc/rootfs" 2>/dev/null || true
+rmdir "$P/sc/rootfs"
+is "$(pool dir open sc rootfs "$P/sc/rootfs")" "image $P $P/sc/rootfs" "half removed, without its mount point, it is still found"
 pool image destroy sc rootfs
 
 echo "mmp = perhaps" >"$P/.wherry/pool.conf"
