@@ -82,8 +82,9 @@ static int ask_first(struct move_ctx *m, const struct own *own, const struct cla
 	said = ask(m, t, &peer);
 	if (is_theirs(peer) && !o->even_if_running_there)
 		return err_set(err, ERR_STATE,
-			"%s about container '%s': it belongs to that host and runs there, so here "
-			"it would run twice. `wherry ct send resolve %s` finishes the send; to "
+			"%s about container '%s': it belongs to that host, where it runs or may be "
+			"started at any time, so with it here it could run twice. `wherry ct "
+			"send resolve %s` finishes the send; to "
 			"have it here, send it back, or delete it there. Only --force "
 			"--even-if-running-there overrules %s",
 			said, t->ct, t->ct, t->peer);

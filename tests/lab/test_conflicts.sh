@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 . ../tap.sh
 . ./lib.sh
-plan 36
+plan 37
 POOLS='' lab_up
 trust a b >/dev/null
 trust b a >/dev/null
@@ -113,6 +113,7 @@ is "$(running_on web)" b "it runs where it belongs"
 
 # --- the operator knows better
 on b wherry ct stop web >/dev/null
-ok "ct own --force" on a wherry ct own --force web
+like "$(refusal a wherry ct own --force web)" "belongs to that host" "ct own --force: refused, as that host says that it is its own"
+ok "ct own --force --even-if-running-there" on a wherry ct own --force --even-if-running-there web
 like "$(on a cat /var/log/wherryd.log)" "web.*(force|FORCE)" "is logged"
 ok "then it may be started here" on a lxc-start -n web

@@ -184,7 +184,7 @@ new theirs
 on a wherry --quiet ct send config theirs b
 on a wherry --quiet ct send rootfs theirs
 on a wherry --quiet ct send state theirs
-like "$(refusal a wherry ct own --force theirs)" "b says 'owner' about container 'theirs': .*here it would run twice. .wherry ct send resolve theirs. .*--even-if-running-there" \
+like "$(refusal a wherry ct own --force theirs)" "b says 'owner' about container 'theirs': .*here it could run twice. .wherry ct send resolve theirs. .*--even-if-running-there" \
 	"ct own --force is refused if the destination says that it runs there"
 is "$(on a wherry ct own theirs --json | grep -o released) $(running_on theirs)" "released b" "nothing has changed"
 like "$(refusal a wherry ct own --even-if-running-there theirs)" "for --force" "the second switch alone is none"
