@@ -44,6 +44,7 @@ cases=(
 	"back destination kill takeover.stopped#1"
 	"back destination kill storage.blockfs.removed#1"
 	"back destination kill handed.left#1"
+	"back destination kill receiving.promise.after#1"
 	"move destination held takeover.owner.before#1"
 	"move destination held handed.adopted#1"
 	"move destination copy takeover.owner.before#1"
