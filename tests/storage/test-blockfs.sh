@@ -2,7 +2,7 @@
 # Volumes on filesystems of their own, in images and on devices: their life, what is never mounted, never
 # written over, never removed.
 . "$(dirname "$0")/lib.sh"
-plan 98
+plan 99
 
 # shellcheck disable=SC2154 # lib.sh
 P=$work/p
